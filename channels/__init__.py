@@ -1,0 +1,18 @@
+"""Radio channels, and the only place that imports sionna.
+
+A new kind is one file with a `Channel` class, and its name in `KINDS` below. Importing this package
+imports neither sionna nor tensorflow: the settings are light, `build` does the heavy work.
+"""
+
+from laser_phy.channels.awgn import Awgn
+from laser_phy.channels.base import Channel, Fading
+from laser_phy.channels.grid import Grid
+from laser_phy.channels.ideal import Ideal
+from laser_phy.channels.rayleigh import Rayleigh
+from laser_phy.channels.tdl import Tdl
+from laser_phy.settings import one_of
+
+KINDS = (Ideal, Awgn, Rayleigh, Tdl)
+AnyChannel = one_of(*KINDS)
+
+__all__ = ["KINDS", "AnyChannel", "Awgn", "Channel", "Fading", "Grid", "Ideal", "Rayleigh", "Tdl"]

@@ -1,0 +1,52 @@
+"""Rayleigh fading, constant within a round: flat, or in independent blocks of subcarriers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from laser_phy.channels import randomness
+from laser_phy.channels.base import Channel, Fading
+from laser_phy.channels.gain_law import GainLaw, Rician
+from laser_phy.channels.grid import Grid
+from laser_phy.lazy import tf
+from laser_phy.settings import setting
+
+
+class Rayleigh(Channel):
+    """h ~ CN(0, 1) from Sionna's RayleighBlockFading, constant within a round (slow fading)."""
+
+    name: Literal["rayleigh"] = "rayleigh"
+    blocks: int = setting(1, ge=1, le=65536, unit="coherence blocks over the band")
+    """Blocks of neighbouring subcarriers with independent gains; 1 is flat fading."""
+
+    @property
+    def law(self) -> GainLaw:
+        return Rician(0.0)
+
+    def build(self, grid: Grid, key: int) -> RayleighFading:
+        return RayleighFading(grid, key, self)
+
+
+class RayleighFading(Fading):
+    """One draw of Sionna's block a worker and realisation, its batch the coherence blocks."""
+
+    def __init__(self, grid: Grid, key: int, settings: Rayleigh) -> None:
+        from sionna.phy.channel import RayleighBlockFading
+
+        super().__init__(grid, key)
+        randomness.prepare()
+        self._blocks = settings.blocks
+        self._fading = RayleighBlockFading(
+            num_rx=1, num_rx_ant=settings.antennas, num_tx=1, num_tx_ant=1
+        )
+        carriers = len(grid.frequencies_hz)
+        self._block_of = np.arange(carriers) * settings.blocks // carriers  # [subcarrier]
+
+    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
+        randomness.seek(self.key, realisation, worker)
+        gains, _ = self._fading(self._blocks, 1)  # [block, 1, antenna, 1, 1, 1, 1]
+        gains = tf.transpose(gains[:, 0, :, 0, 0, 0, 0])
+        band = tf.gather(gains, self._block_of, axis=1)  # antenna, subcarrier
+        return tf.tile(band, [1, len(self.grid.times)])

@@ -1,0 +1,14 @@
+"""Compressors: what a worker sends of its gradient, and what the server makes of the sum.
+
+A new kind is one file with a `Compressor` class, and its name in `KINDS` below.
+"""
+
+from laser_phy.compressors.base import Codec, Compressor, Message
+from laser_phy.compressors.identity import Identity
+from laser_phy.compressors.laser import Laser
+from laser_phy.settings import one_of
+
+KINDS = (Laser, Identity)
+AnyCompressor = one_of(*KINDS)
+
+__all__ = ["KINDS", "AnyCompressor", "Codec", "Compressor", "Identity", "Laser", "Message"]

@@ -1,0 +1,79 @@
+"""Numbers of a round: energies, signal-to-noise ratio, errors, air time, control channel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from laser_phy.air import AirRecord
+from laser_phy.power import Power
+
+RATIOS_DB = {
+    "uplink_nmse_db": ("uplink_error_energy", "uplink_message_energy"),
+    "gradient_nmse_db": ("gradient_error_energy", "gradient_energy"),
+    "uplink_snr_db": ("received_signal_energy", "received_noise_energy"),
+}
+"""Diagnostics in dB, and the energies (numerator, denominator) that are summed before the log."""
+
+MAXIMA = ("energy_max_worker",)
+"""Diagnostics whose maximum over rounds is reported, and not their mean."""
+
+CONTROL_ENERGY_PER_BIT = 2 * math.log(2)
+"""Energy a bit at capacity, in the low-power limit of a real channel with unit noise: 1.39."""
+
+
+def ratio_db(numerator: Any, denominator: Any) -> Any:
+    """10 log10(numerator / denominator); 0/0 is -inf for errors of nothing, x/0 is +inf."""
+    ratio = tf.where(numerator > 0, numerator / denominator, 0.0)
+    return 10.0 / math.log(10.0) * tf.math.log(ratio)
+
+
+def round_diagnostics(
+    air: AirRecord, gradients: Sequence[Any], mean_gradients: Sequence[Any] | None
+) -> dict[str, Any]:
+    """The scalars of a round; energies first, then the ratios in dB.
+
+    Args:
+        air: record of the round.
+        gradients: decoded.
+        mean_gradients: the true mean, or None where it is not known.
+    """
+    values = {
+        "energy_max_worker": tf.reduce_max(air.worker_energy),
+        "energy_mean_worker": tf.reduce_mean(air.worker_energy),
+        "symbols_per_round": air.symbols,
+        "air_time_ms": air.air_time_ms,
+        "truncated_fraction": air.silent,
+        "uplink_error_energy": air.error,
+        "uplink_message_energy": air.reference,
+        "received_signal_energy": air.signal,
+        "received_noise_energy": air.noise,
+    }
+    if mean_gradients is not None:
+        values["gradient_error_energy"] = tf.add_n(
+            [
+                tf.reduce_sum(tf.square(estimate - mean))
+                for estimate, mean in zip(gradients, mean_gradients, strict=True)
+            ]
+        )
+        values["gradient_energy"] = tf.add_n([tf.reduce_sum(tf.square(g)) for g in mean_gradients])
+    for name, (numerator, denominator) in RATIOS_DB.items():
+        if numerator in values:
+            values[name] = ratio_db(values[numerator], values[denominator])
+    return values
+
+
+def control_bytes(power: Power, workers: int, blocks: int) -> int:
+    """Bytes a round on the error-free control channel, as float32.
+
+    Every worker sends a norm a block (after precoding under `budget: round`), and a second one
+    where its share is not that norm: allocations by gradient norm, or with `budget: round`. The
+    server answers with one amplitude a block for all.
+    """
+    second = power.allocation in ("norm", "squared_norm") or (
+        power.allocation == "compressed_norm" and power.budget == "round"
+    )
+    return 4 * blocks * (workers * (1 + second) + 1)

@@ -1,0 +1,22 @@
+"""No power control: symbols are sent as they are."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from laser_phy.lazy import tf
+from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+
+
+class NoControl(PowerControl):
+    """b = 1. The messages add up with the workers' random phases."""
+
+    name: Literal["none"] = "none"
+    needs_csi: ClassVar[bool] = False
+    aligns: ClassVar[bool] = False
+
+    def statistics(self, law: GainLaw) -> Statistics:
+        return Statistics(scale=1.0, gain=1.0, share=1.0)
+
+    def precode(self, gain: Any, statistics: Statistics) -> Any:
+        return tf.ones_like(gain)

@@ -1,0 +1,36 @@
+"""Truncated channel inversion: weak subcarriers stay silent (Zhu, Wang, Huang 2018)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from laser_phy.lazy import tf
+from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.settings import setting
+
+
+class TruncatedInversion(PowerControl):
+    """b = rho / h where |h|^2 >= g, else 0, with rho^2 E[1/|h|^2; |h|^2 >= g] = 1.
+
+    Under Rayleigh fading rho^2 = 1 / E1(g) and the share e^-g of the elements is sent
+    (Zhu, Wang, Huang, "Broadband analog aggregation", 2018).
+    """
+
+    name: Literal["truncated_inversion"] = "truncated_inversion"
+    threshold: float = setting(0.1, ge=0, le=100, unit="power gain, linear")
+    """g, the power gain |h|^2 below which a worker leaves a resource element empty."""
+
+    def statistics(self, law: GainLaw) -> Statistics:
+        share = law.probability(self.threshold)
+        if not share > 0:
+            raise ValueError(
+                f"threshold must be a power gain that the channel reaches; got {self.threshold:g}, "
+                "above which no resource element would ever be sent. Lower it."
+            )
+        scale = law.mean_inverse(self.threshold) ** -0.5
+        return Statistics(scale=scale, gain=scale, share=share)
+
+    def precode(self, gain: Any, statistics: Statistics) -> Any:
+        strong = tf.square(tf.abs(gain)) >= self.threshold
+        inverse = tf.math.reciprocal_no_nan(gain) * tf.cast(statistics.scale, gain.dtype)
+        return tf.where(strong, inverse, tf.zeros_like(gain))

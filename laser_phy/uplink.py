@@ -1,0 +1,243 @@
+"""The uplink: the chain from K gradients to one, in its order. Only this file knows that order.
+
+encode (per worker)   compressor: gradient and memory -> message of reals in blocks
+receive               shares of the budget -> OFDM mapping -> power control -> channel, sum in the
+                      air -> amplitude, noise -> receiver -> reals -> compressor: gradient estimate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from laser_phy.air import Air, Layout
+from laser_phy.channels.awgn import Noise
+from laser_phy.channels.grid import round_grid
+from laser_phy.compressors import Message
+from laser_phy.diagnostics import control_bytes, round_diagnostics
+from laser_phy.ofdm import symbols_of
+from laser_phy.power import mean_shares
+from laser_phy.streams import stream_key
+from laser_phy.uplink_settings import UplinkSettings
+
+
+class Aggregate(NamedTuple):
+    """What the server has after a round.
+
+    Attributes:
+        gradients: list of float32 tensors of the built shapes: the estimate of the workers' mean.
+        diagnostics: dict of float32 scalars; the energies behind every ratio in dB are among them.
+    """
+
+    gradients: list[Any]
+    diagnostics: dict[str, Any]
+
+
+@keras.saving.register_keras_serializable("laser_phy")
+class Uplink(keras.layers.Layer):
+    """K workers' gradients over the air, to an estimate of their mean.
+
+    Use `build(shapes, workers, seed)` and then call the link on a list of stacked gradients, or, with
+    one gradient in memory at a time, `encode` for every worker and `receive` for all.
+
+    Every variable is tracked: error-feedback memories, the compressor's shared state, the round, and
+    the energy and speed that schedules may change without retracing.
+
+    Args:
+        **fields: fields of a scenario's `uplink:`, as settings objects (`lp.compressors.Laser(rank=4)`)
+            or as a scenario has them. Only `compressor` has no default.
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        base = {key: fields.pop(key) for key in ("name", "dtype", "trainable") if key in fields}
+        super().__init__(**{"name": "uplink", **base, "dtype": "float32", "autocast": False})
+        self.settings = UplinkSettings(**fields)
+        self.workers = 0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The link a scenario describes under `uplink:`; keys left out have their defaults."""
+        config = dict(config)
+        base = {key: config.pop(key) for key in ("name", "dtype", "trainable") if key in config}
+        settings = UplinkSettings.from_config(config)
+        return cls(
+            **{name: getattr(settings, name) for name in UplinkSettings.model_fields}, **base
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, **self.settings.to_config()}
+
+    # ---- building ----
+
+    def build(self, shapes: Sequence[Sequence[int]], workers: int, seed: int = 0) -> None:
+        """Make codec, grids, channel and variables.
+
+        Args:
+            shapes: shape of every gradient tensor, without a worker axis.
+            workers: K.
+            seed: of the channel, the noise and the compressor.
+
+        Raises:
+            ValueError: no tensors, or a number of workers below 1.
+        """
+        if workers < 1:
+            raise ValueError(f"workers must be >= 1; got {workers}.")
+        if not len(shapes):
+            raise ValueError("shapes must have at least one tensor; got none.")
+        self.shapes = [tuple(int(n) for n in shape) for shape in shapes]
+        self.workers, self.seed = int(workers), int(seed)
+        settings = self.settings
+        key = stream_key(seed, "compressor")
+        self.codec = settings.compressor.build(self.shapes, key)
+        self.layouts = [Layout(blocks) for blocks in self.codec.phases]
+        channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
+        self.airs = []
+        for layout in self.layouts:
+            grid = round_grid(settings.ofdm, layout.symbols)
+            fading = settings.channel.build(grid, channel_key)
+            self.airs.append(Air(settings, layout, grid, fading, self.workers))
+        self.noise = Noise(noise_key, settings.channel.noise_variance)
+        self._build_variables()
+        self.built = True
+
+    def _build_variables(self) -> None:
+        def variable(name: str, shape: tuple[int, ...], value: Any, dtype: str = "float32") -> Any:
+            start = np.broadcast_to(value, shape)
+            return self.add_weight(
+                name=name, shape=shape, dtype=dtype, trainable=False, autocast=False,
+                initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(start, dtype),
+            )  # fmt: skip
+
+        self.energy = variable("energy", (), self.energy_budget)
+        self.speed_mps = variable("speed_mps", (), getattr(self.settings.channel, "speed_mps", 0.0))
+        self.round = variable("round", (), 0, "int64")
+        self.memory = variable("memory", (self.workers, self.codec.memory_size), 0.0)
+        self.state = [
+            variable(f"state_{i}", value.shape, value)
+            for i, value in enumerate(self.codec.initial_state())
+        ]
+
+    def get_build_config(self) -> dict[str, Any]:
+        return {"shapes": self.shapes, "workers": self.workers, "seed": self.seed}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        self.build(**config)
+
+    @property
+    def symbols_per_round(self) -> float:
+        """Data symbols of a round, the mean over kinds of round."""
+        return float(np.mean([layout.symbols for layout in self.layouts]))
+
+    @property
+    def energy_budget(self) -> float:
+        """P of the settings: energy a worker may spend in a round."""
+        return self.settings.power.energy(self.symbols_per_round)
+
+    # ---- a round ----
+
+    def _phase(self) -> Any:
+        return tf.cast(self.round.value % len(self.layouts), tf.int32)
+
+    def _in_phase(self, function: Any) -> Any:
+        """`function(phase)` for the kind of round this is; every kind has static shapes."""
+        if len(self.layouts) == 1:
+            return function(0)
+        branches = [lambda i=i: function(i) for i in range(len(self.layouts))]
+        return tf.switch_case(self._phase(), branches)
+
+    def encode(self, worker: Any, gradients: Sequence[Any]) -> Message:
+        """Worker `worker`'s message; its error-feedback memory moves on.
+
+        Args:
+            worker: integer scalar, 0 to K - 1.
+            gradients: list of float32 tensors of the built shapes.
+        """
+        gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
+        state = [variable.value for variable in self.state]
+        remembers = self.codec.memory_size > 0
+        # gather, not memory[worker]: slicing a variable copies all of it
+        memory = tf.gather(self.memory.value, worker) if remembers else tf.zeros([0])
+        message, memory = self._in_phase(
+            lambda phase: self.codec.encode(phase, gradients, memory, state)
+        )
+        if remembers:
+            index = tf.reshape(worker, [1, 1])
+            self.memory.value.scatter_nd_update(index, memory[tf.newaxis])
+        return message
+
+    def receive(self, messages: Message, mean_gradients: Sequence[Any] | None = None) -> Aggregate:
+        """The server's estimate of the mean gradient; the round counter moves on.
+
+        Args:
+            messages: `Message` whose fields have a leading worker axis.
+            mean_gradients: the true mean, for the diagnostic `gradient_nmse_db` alone.
+        """
+        budget = self.energy.value * mean_shares(
+            self.settings.power.allocation, messages.sent_norms, messages.source_norms
+        )
+        gradients, state, air = self._in_phase(
+            lambda phase: self._over_the_air(phase, messages, budget)
+        )
+        for variable, value in zip(self.state, state, strict=True):
+            variable.assign(value)
+        diagnostics = round_diagnostics(air, gradients, mean_gradients)
+        diagnostics["control_bytes_per_round"] = tf.constant(
+            float(control_bytes(self.settings.power, self.workers, len(self.shapes)))
+        )
+        self.round.assign_add(1)
+        return Aggregate(gradients, diagnostics)
+
+    def _over_the_air(self, phase: int, messages: Message, budget: Any) -> tuple[Any, Any, Any]:
+        layout = self.layouts[phase]
+        messages = messages._replace(reals=messages.reals[:, : layout.size])
+        round_ = self.round.value
+        realisation = round_ // self.settings.channel.coherence_rounds
+        estimate, air = self.airs[phase].transmit(
+            messages, budget, realisation, self.speed_mps.value,
+            add_noise=lambda symbols: self.noise.add(symbols, round_),
+        )  # fmt: skip
+        state = [variable.value for variable in self.state]
+        gradients, state = self.codec.decode(phase, estimate, state)
+        return gradients, state, air
+
+    def call(self, stacked: Sequence[Any]) -> Aggregate:
+        """`encode` for every worker, then `receive`.
+
+        Args:
+            stacked: list of float32 tensors [worker, *shape].
+        """
+        stacked = [tf.convert_to_tensor(tensor, tf.float32) for tensor in stacked]
+        expected = [(self.workers, *shape) for shape in self.shapes]
+        if [tuple(tensor.shape) for tensor in stacked] != expected:
+            raise ValueError(
+                f"stacked must be tensors of shapes {expected} (worker axis first); "
+                f"got {[tuple(tensor.shape) for tensor in stacked]}."
+            )
+        messages = self.gather_messages(
+            lambda worker: self.encode(worker, [tensor[worker] for tensor in stacked])
+        )
+        return self.receive(messages, [tf.reduce_mean(tensor, axis=0) for tensor in stacked])
+
+    def gather_messages(self, message_of: Any) -> Message:
+        """The messages of all workers, made one after the other by `message_of(worker)`.
+
+        A loop and not an unrolled graph, which would trace K times and gain nothing; and not
+        `vectorized_map`, which is silently wrong with BatchNorm and Dropout.
+        """
+        blocks = len(self.shapes)
+        sizes = Message(self.codec.message_size, blocks, blocks)
+        arrays = [tf.TensorArray(tf.float32, self.workers, element_shape=[n]) for n in sizes]
+
+        def body(worker: Any, arrays: Any) -> Any:
+            message = message_of(worker)
+            return worker + 1, [a.write(worker, x) for a, x in zip(arrays, message, strict=True)]
+
+        _, arrays = tf.while_loop(
+            lambda worker, _: worker < self.workers, body, (0, arrays),
+            parallel_iterations=1, maximum_iterations=self.workers,
+        )  # fmt: skip
+        return Message(*[array.stack() for array in arrays])
