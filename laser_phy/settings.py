@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from laser_phy.problems import Problem
+from laser_phy.problems import Problem, tag
 from laser_phy.sentences import problems_of
 
 
@@ -91,7 +91,10 @@ def _expand_name(value: Any) -> Any:
 
 def one_of(*kinds: type[Settings]) -> Any:
     """The union of kinds told apart by `name`; a bare string is short for `{name: ...}`."""
+    union = kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # type: ignore[valid-type]  # noqa: UP007
+    names = Literal[tuple(tag(kind) for kind in kinds)]  # type: ignore[misc]
+    # The schema, which editors complete from, is to know the short form too.
+    short = BeforeValidator(_expand_name, json_schema_input_type=union | names)
     if len(kinds) == 1:
-        return Annotated[kinds[0], BeforeValidator(_expand_name)]
-    union = Union[tuple(kinds)]  # type: ignore[valid-type]  # noqa: UP007
-    return Annotated[union, Field(discriminator="name"), BeforeValidator(_expand_name)]
+        return Annotated[union, short]
+    return Annotated[union, Field(discriminator="name"), short]
