@@ -18,6 +18,10 @@ from pydantic.fields import FieldInfo
 Path = tuple[str | int, ...]
 
 
+class Refusal(ValueError):
+    """What was asked for cannot be done; the message is for the person who asked."""
+
+
 class Problem(NamedTuple):
     """One thing that is wrong: the keys that lead to it, and a sentence that names the last."""
 

@@ -22,8 +22,16 @@ def _problem(item: dict[str, Any], settings: type[BaseModel]) -> Problem:
     place = place_of(item["loc"], settings)
     if item["type"] == "extra_forbidden":
         return Problem(place.path, _unknown_key(place, place_of(item["loc"][:-1], settings)))
-    say = _SENTENCES.get(item["type"], _other)
-    return Problem(place.path, say(place, item["input"], item.get("ctx") or {}))
+    sentence = _SENTENCES.get(item["type"], _other)(place, item["input"], item.get("ctx") or {})
+    # A rule between fields sits at their group; if it begins with one of them, that is the place.
+    key = sentence.split(maxsplit=1)[0]
+    if (
+        item["type"] == "value_error"
+        and len(place.kinds) == 1
+        and key in place.kinds[0].model_fields
+    ):
+        return Problem((*place.path, key), sentence)
+    return Problem(place.path, sentence)
 
 
 def _unknown_key(place: Place, parent: Place) -> str:
@@ -185,4 +193,5 @@ _SENTENCES: dict[str, Say] = {
     "too_long": _length("at most", "max_length"),
     "string_too_short": _wanted("text that is not empty"),
     "value_error": _rule,
+    "sentence": lambda place, seen, context: str(context["sentence"]),
 }

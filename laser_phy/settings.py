@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from laser_phy.problems import Problem, tag
+from laser_phy.problems import Problem, Refusal, tag
 from laser_phy.sentences import problems_of
 
 
-class SettingsError(ValueError):
+class SettingsError(Refusal):
     """Settings that were refused; the message says what to write instead, one line a problem."""
 
     def __init__(self, problems: list[Problem], subject: str = "") -> None:
@@ -30,7 +30,7 @@ else:
         # calling the class, so one mistake gives one error however deep it sits.
         def __call__(cls, **fields: Any) -> Any:
             try:
-                return super().__call__(**{key: _plain(value) for key, value in fields.items()})
+                return super().__call__(**{key: plain(value) for key, value in fields.items()})
             except ValidationError as error:
                 refusal = SettingsError(problems_of(error, cls), cls.__name__)
             raise refusal
@@ -54,7 +54,7 @@ class Settings(_Refusing):
         """Validate a mapping as a scenario has it (lists for tuples, a name for a kind)."""
         try:
             # Not in JSON mode: below a `one_of` pydantic forgets it, and refuses lists for tuples.
-            return cls.model_validate(_plain(mapping))
+            return cls.model_validate(plain(mapping))
         except ValidationError as error:
             refusal = SettingsError(problems_of(error, cls), cls.__name__)
         raise refusal
@@ -72,12 +72,12 @@ def setting(
     return Field(default, json_schema_extra=extra or None, **bounds)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples for lists, and Python numbers for NumPy's, at any depth."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return tuple(_plain(item) for item in value)
+        return tuple(plain(item) for item in value)
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, Integral):

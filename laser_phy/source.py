@@ -17,12 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from laser_phy.problems import Path, dotted
+from laser_phy.problems import Path, Refusal, dotted
 
 _MAX_VALUES = 10_000
 
 
-class SourceError(ValueError):
+class SourceError(Refusal):
     """Text that could not be read; the message says where and why."""
 
 
@@ -77,7 +77,7 @@ def override(source: Source, assignment: str) -> Source:
         )
     if not text.strip():
         raise SourceError(f"{label}: has no value; write {key}=null to leave it out.")
-    tree = _replaced(source.tree, path, read(text, label, lines=False).tree, label)
+    tree = replaced(source.tree, path, read(text, label, lines=False).tree, label)
     where = {at: place for at, place in source.where.items() if at[: len(path)] != path}
     return Source(source.label, tree, where | {path: label})
 
@@ -93,7 +93,8 @@ def write(tree: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def _replaced(tree: Any, path: tuple[str, ...], value: Any, label: str) -> Any:
+def replaced(tree: Any, path: tuple[str, ...], value: Any, label: str) -> Any:
+    """The tree with `value` at `path`; a name on the way is short for `{name: ...}`."""
     if not path:
         return value
     if isinstance(tree, str):
@@ -103,7 +104,7 @@ def _replaced(tree: Any, path: tuple[str, ...], value: Any, label: str) -> Any:
     if tree is not None and not isinstance(tree, dict):
         raise SourceError(f"{label}: {path[0]!r} is below {tree!r}, which has no keys.")
     branch = dict(tree or {})
-    branch[path[0]] = _replaced(branch.get(path[0]), path[1:], value, label)
+    branch[path[0]] = replaced(branch.get(path[0]), path[1:], value, label)
     return branch
 
 
