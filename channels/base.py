@@ -55,14 +55,22 @@ class Fading(ABC):
         self.grid = grid
         self.key = key
 
-    @abstractmethod
-    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
-        """The channel of one worker over the data elements of a round.
+    def draw(self, realisation: Any, speed_mps: Any) -> Any:
+        """What the workers' responses of a round are made from: a nest of tensors.
 
         Args:
             realisation: int64 scalar, round // coherence_rounds.
-            worker: int32 scalar.
             speed_mps: float32 scalar, where the channel moves.
+        """
+        return realisation, speed_mps
+
+    @abstractmethod
+    def response(self, state: Any, worker: Any) -> Any:
+        """The channel of one worker over the data elements of a round.
+
+        Args:
+            state: of `draw`.
+            worker: int32 scalar.
 
         Returns:
             [antenna, time * subcarrier] complex64, time and subcarrier as in the grid.
@@ -76,5 +84,5 @@ class Unit(Fading):
         super().__init__(grid, key)
         self.antennas = antennas
 
-    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
+    def response(self, state: Any, worker: Any) -> Any:
         return tf.ones([self.antennas, self.grid.elements], tf.complex64)

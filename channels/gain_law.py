@@ -25,8 +25,9 @@ class Constant:
 class Rician:
     """Rician power gain of K-factor `k` (linear) and mean `mean`; k = 0 is Rayleigh, s ~ Exp.
 
-    For Rayleigh of mean 1, E[1/s; s >= g] = E1(g) and P(s >= g) = e^-g; otherwise 2 (1 + k) s / mean
-    is noncentral chi-squared with 2 degrees of freedom and noncentrality 2 k, integrated numerically.
+    For Rayleigh of mean 1, E[1/s; s >= g] = E1(g) and P(s >= g) = e^-g; otherwise
+    2 (1 + k) s / mean is noncentral chi-squared with 2 degrees of freedom and noncentrality 2 k,
+    integrated numerically.
     """
 
     k: float = 0.0

@@ -44,7 +44,8 @@ class RayleighFading(Fading):
         carriers = len(grid.frequencies_hz)
         self._block_of = np.arange(carriers) * settings.blocks // carriers  # [subcarrier]
 
-    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
+    def response(self, state: Any, worker: Any) -> Any:
+        realisation, _ = state
         randomness.seek(self.key, realisation, worker)
         gains, _ = self._fading(self._blocks, 1)  # [block, 1, antenna, 1, 1, 1, 1]
         gains = tf.transpose(gains[:, 0, :, 0, 0, 0, 0])

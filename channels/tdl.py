@@ -1,4 +1,4 @@
-"""3GPP 38.901 tapped delay lines, by Sionna: frequency-selective, moving at the worker's Doppler."""
+"""3GPP 38.901 tapped delay lines, by Sionna: frequency-selective, moving at a Doppler."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ class TdlFading(Fading):
         )
         self._paths = PathResponse(grid, self.tdl.delays)
 
-    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
+    def response(self, state: Any, worker: Any) -> Any:
+        realisation, speed_mps = state
         randomness.seek(self.key, realisation, worker)
         rate = tf.math.reciprocal(self.grid.symbol_duration_s * speed_mps)  # inf at rest: t = 0
         gains, _ = self.tdl(1, self.grid.ofdm_symbols, rate)

@@ -1,7 +1,7 @@
 """One round on the air: power control, channel, sum, noise and receiver, worker by worker.
 
-All workers share the amplitude a_j of block j, so h_k b_k s_k is summed unscaled, one worker at a
-time, and scaled at the end: a_j under `budget: round` depends on the norms after precoding.
+One worker's channel is live at a time. Under `budget: round` the common amplitude depends on every
+worker's norm after precoding, so the workers' channels are gone through twice.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from laser_phy.channels import Fading, Grid
@@ -21,7 +20,7 @@ from laser_phy.uplink_settings import UplinkSettings
 
 
 class Layout:
-    """Where the blocks of a message lie, in reals and in symbols.
+    """Where the blocks of a message lie.
 
     Args:
         blocks: reals of every block.
@@ -31,11 +30,6 @@ class Layout:
         self.blocks = tuple(blocks)
         self.size = sum(self.blocks)
         self.symbols = symbols_of(self.size)
-        padded = np.repeat(np.arange(len(self.blocks)), self.blocks)
-        padded = np.append(padded, padded[-1:]) if self.size % 2 else padded
-        pairs = padded.reshape(-1, 2)  # [symbol, 2] block of the two reals of a symbol
-        self.shared = np.flatnonzero(pairs[:, 0] != pairs[:, 1])
-        """[shared] symbols whose two reals are of different blocks."""
 
     def per_real(self, per_block: Any) -> Any:
         """[block] -> [real], the value of each real's block."""
@@ -66,19 +60,17 @@ class AirRecord(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Accumulated over workers, before the amplitude.
+    """Accumulated over workers.
 
     Attributes:
-        received: [antenna, symbol] complex64, sum of h b s.
-        shared_even: [antenna, shared] complex64, the part of it that even reals contribute.
-        block_energy: [worker, block] energy after precoding.
+        received: [antenna, symbol] complex64, the sum in the air.
+        energy: [worker, block] spent.
         silent: elements left empty.
         observed: what the receiver learned.
     """
 
     received: Any
-    shared_even: Any
-    block_energy: Any
+    energy: Any
     silent: Any
     observed: tuple[Any, ...]
 
@@ -133,26 +125,21 @@ class Air:
         Returns:
             The estimate [real] of the mean message, and the record.
         """
-        sums = self._sum_in_the_air(messages, realisation, speed_mps)
-        if self.settings.power.budget == "round":
-            norm = tf.sqrt(tf.reduce_max(sums.block_energy, axis=0))  # block
-        else:
-            norm = tf.reduce_max(messages.sent_norms, axis=0)
+        state = self.fading.draw(realisation, speed_mps)
+        norm = self._norm(messages, state)
         amplitude = tf.math.divide_no_nan(tf.sqrt(budget), norm)
-        energy = sums.block_energy * tf.square(amplitude)  # worker, block
-
-        signal = self._scale(sums, amplitude)
-        received = add_noise(signal)
+        sums = self._sum_in_the_air(messages, amplitude, state)
+        received = add_noise(sums.received)
         symbols = self.settings.receiver.estimate(
-            received, sums.observed, self._prior(energy, sums), self.link
+            received, sums.observed, self._prior(sums.energy), self.link
         )
         reals = to_reals(symbols, self.layout.size)
         estimate = tf.math.divide_no_nan(reals, self.layout.per_real(amplitude))
         mean = tf.reduce_mean(messages.reals, axis=0)
         elements = float(self.layout.symbols * self.settings.channel.antennas)
         return estimate, AirRecord(
-            worker_energy=tf.reduce_sum(energy, axis=1),
-            signal=tf.reduce_sum(tf.square(tf.abs(signal))),
+            worker_energy=tf.reduce_sum(sums.energy, axis=1),
+            signal=tf.reduce_sum(tf.square(tf.abs(sums.received))),
             noise=tf.constant(elements * self.settings.channel.noise_variance),
             error=tf.reduce_sum(tf.square(estimate - mean)),
             reference=tf.reduce_sum(tf.square(mean)),
@@ -161,10 +148,9 @@ class Air:
             air_time_ms=tf.constant(1e3 * self.grid.air_time_s),
         )
 
-    def response(self, realisation: Any, worker: Any, speed_mps: Any) -> Any:
+    def response(self, state: Any, worker: Any) -> Any:
         """A worker's channel [antenna, symbol] at the elements its symbols are sent on."""
-        full = self.fading.response(realisation, worker, speed_mps)
-        return tf.gather(full, self._elements, axis=1)
+        return tf.gather(self.fading.response(state, worker), self._elements, axis=1)
 
     def precode(self, response: Any) -> Any:
         """A worker's factors b [symbol], from what it knows of its channel [antenna, symbol]."""
@@ -172,79 +158,76 @@ class Air:
         gain = self.settings.receiver.beam_gain(response if known is None else known)
         return self.settings.power_control.precode(gain, self.statistics)
 
-    def _sum_in_the_air(self, messages: Message, realisation: Any, speed_mps: Any) -> _Sums:
+    def _norm(self, messages: Message, state: Any) -> Any:
+        """[block] largest norm of a worker's block: after precoding under `budget: round`."""
+        fading, budget = self.settings.channel.fading, self.settings.power.budget
+        if budget == "mean" or not fading:
+            return tf.reduce_max(messages.sent_norms, axis=0)
+
+        def body(worker: Any, largest: Any) -> Any:
+            precoding = self.precode(self.response(state, worker))
+            energy = self._energy(precoding, messages.reals[worker])
+            return worker + 1, tf.maximum(largest, energy)
+
+        return tf.sqrt(self._over_workers(body, tf.zeros(len(self.layout.blocks))))
+
+    def _sum_in_the_air(self, messages: Message, amplitude: Any, state: Any) -> _Sums:
         if not self.settings.channel.fading:
-            return self._plain_sum(messages)
+            return self._plain_sum(messages, amplitude)
+        per_real = self.layout.per_real(amplitude)
 
         def body(worker: Any, sums: _Sums) -> Any:
-            reals = messages.reals[worker]
-            response = self.response(realisation, worker, speed_mps)
+            reals = per_real * messages.reals[worker]
+            response = self.response(state, worker)
             precoding = self.precode(response)
-            arriving = response * precoding  # antenna, symbol
-            symbols = to_symbols(reals)
-            gain = tf.square(tf.abs(precoding))
-            energy = self.layout.per_block(self._per_real(gain) * tf.square(reals))
-            even = tf.cast(tf.gather(tf.math.real(symbols), self.layout.shared), tf.complex64)
+            energy = self._energy(precoding, reals)
             seen = self.settings.receiver.observe(
                 self.settings.csi.receiver.view(response), precoding
             )
             return worker + 1, _Sums(
-                received=sums.received + arriving * symbols,
-                shared_even=sums.shared_even
-                + tf.gather(arriving, self.layout.shared, axis=1) * even,
-                block_energy=tf.tensor_scatter_nd_update(sums.block_energy, [[worker]], [energy]),
+                received=sums.received + response * (precoding * to_symbols(reals)),
+                energy=tf.tensor_scatter_nd_update(sums.energy, [[worker]], [energy]),
                 silent=sums.silent + tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),
                 observed=tuple(a + b for a, b in zip(sums.observed, seen, strict=True)),
             )
 
-        _, sums = tf.while_loop(
-            lambda worker, _: worker < self.workers, body, (0, self._zero()),
-            parallel_iterations=1, maximum_iterations=self.workers,
-        )  # fmt: skip
-        return sums
-
-    def _zero(self) -> _Sums:
         antennas, symbols = self.settings.channel.antennas, self.layout.symbols
-        response = tf.zeros([antennas, symbols], tf.complex64)
-        known = self.settings.csi.receiver.view(response)
-        seen = self.settings.receiver.observe(known, response[0])
-        return _Sums(
-            received=response,
-            shared_even=tf.zeros([antennas, len(self.layout.shared)], tf.complex64),
-            block_energy=tf.zeros([self.workers, len(self.layout.blocks)]),
+        nothing = tf.zeros([antennas, symbols], tf.complex64)
+        known = self.settings.csi.receiver.view(nothing)
+        seen = self.settings.receiver.observe(known, nothing[0])
+        zero = _Sums(
+            received=nothing,
+            energy=tf.zeros([self.workers, len(self.layout.blocks)]),
             silent=tf.zeros([]),
             observed=tuple(tf.zeros_like(tensor) for tensor in seen),
         )
+        return self._over_workers(body, zero)
 
-    def _plain_sum(self, messages: Message) -> _Sums:
+    def _plain_sum(self, messages: Message, amplitude: Any) -> _Sums:
         """The sum over a channel without fading: h = b = 1."""
-        symbols = to_symbols(tf.reduce_sum(messages.reals, axis=0))
+        per_real = self.layout.per_real(amplitude)
+        symbols = to_symbols(per_real * tf.reduce_sum(messages.reals, axis=0))
         received = tf.tile(symbols[tf.newaxis], [self.settings.channel.antennas, 1])
-        even = tf.cast(tf.math.real(tf.gather(received, self.layout.shared, axis=1)), tf.complex64)
-        return _Sums(received, even, tf.square(messages.sent_norms), tf.zeros([]), ())
+        energy = tf.square(messages.sent_norms * amplitude)
+        return _Sums(received, energy, tf.zeros([]), ())
 
-    def _per_real(self, per_symbol: Any) -> Any:
-        return tf.reshape(tf.stack([per_symbol, per_symbol], axis=1), [-1])[: self.layout.size]
+    def _over_workers(self, body: Any, carry: Any) -> Any:
+        """`carry` after `body(worker, carry) -> worker + 1, carry` for all workers in turn."""
+        return tf.while_loop(
+            lambda worker, _: worker < self.workers,
+            body,
+            (0, carry),
+            parallel_iterations=1,
+            maximum_iterations=self.workers,
+        )[1]
 
-    def _scale(self, sums: _Sums, amplitude: Any) -> Any:
-        """The received sum [antenna, symbol] with every real scaled by its block's amplitude.
+    def _energy(self, precoding: Any, reals: Any) -> Any:
+        """[block] sum of |b|^2 x^2 over a block's reals."""
+        gain = tf.square(tf.abs(precoding))
+        per_real = tf.reshape(tf.stack([gain, gain], axis=1), [-1])[: self.layout.size]
+        return self.layout.per_block(per_real * tf.square(reals))
 
-        h b turns a symbol, so its two reals cannot be scaled apart behind the channel: where they
-        are of different blocks, the even one's part of the sum is corrected on its own.
-        """
-        pairs = to_symbols(self.layout.per_real(amplitude))  # even + j odd
-        even, odd = tf.math.real(pairs), tf.math.imag(pairs)
-        if self.layout.size % 2:  # the padding of the last symbol has no amplitude
-            odd = tf.concat([odd[:-1], even[-1:]], axis=0)
-        scaled = sums.received * tf.cast(odd, tf.complex64)
-        if len(self.layout.shared):
-            difference = tf.cast(tf.gather(even - odd, self.layout.shared), tf.complex64)
-            update = tf.transpose(sums.shared_even * difference)  # shared, antenna
-            shared = self.layout.shared[:, np.newaxis]
-            scaled = tf.transpose(tf.tensor_scatter_nd_add(tf.transpose(scaled), shared, update))
-        return scaled
-
-    def _prior(self, energy: Any, sums: _Sums) -> Any:
+    def _prior(self, energy: Any) -> Any:
         """[symbol] mean energy of a worker's symbol on the air, known from the control channel."""
         per_block = tf.reduce_mean(energy, axis=0) / tf.constant(self.layout.blocks, tf.float32)
         pairs = to_symbols(self.layout.per_real(per_block))

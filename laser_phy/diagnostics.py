@@ -18,6 +18,19 @@ RATIOS_DB = {
 }
 """Diagnostics in dB, and the energies (numerator, denominator) that are summed before the log."""
 
+NAMES = (
+    "uplink_nmse_db",
+    "gradient_nmse_db",
+    "uplink_snr_db",
+    "energy_max_worker",
+    "energy_mean_worker",
+    "symbols_per_round",
+    "air_time_ms",
+    "truncated_fraction",
+    "control_bytes_per_round",
+)
+"""Diagnostics that the logs of `fit` have, in their order."""
+
 MAXIMA = ("energy_max_worker",)
 """Diagnostics whose maximum over rounds is reported, and not their mean."""
 
@@ -25,10 +38,17 @@ CONTROL_ENERGY_PER_BIT = 2 * math.log(2)
 """Energy a bit at capacity, in the low-power limit of a real channel with unit noise: 1.39."""
 
 
+FLOOR_DB = -200.0
+"""What an error of exactly nothing is shown as: far below float32's own rounding, and finite."""
+
+
 def ratio_db(numerator: Any, denominator: Any) -> Any:
-    """10 log10(numerator / denominator); 0/0 is -inf for errors of nothing, x/0 is +inf."""
+    """10 log10(numerator / denominator), at least -200 and at most 200 dB; 0 / 0 is -200."""
     ratio = tf.where(numerator > 0, numerator / denominator, 0.0)
-    return 10.0 / math.log(10.0) * tf.math.log(ratio)
+    decibel = 10.0 / math.log(10.0) * tf.math.log(ratio)
+    return tf.where(
+        tf.math.is_nan(decibel), decibel, tf.clip_by_value(decibel, FLOOR_DB, -FLOOR_DB)
+    )
 
 
 def round_diagnostics(

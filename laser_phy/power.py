@@ -2,7 +2,7 @@
 
 Worker k asks for the share w_k[j] of block j, the server averages: p_j = P mean_k w_k[j]. All
 workers use the amplitude a_j = sqrt(p_j) / max_k ||b_k s_k||_j (`budget: round`, the norm after
-precoding) or sqrt(p_j) / max_k ||x_k[j]|| (`budget: mean`, the rule being normalised to E|b|^2 = 1).
+precoding) or sqrt(p_j) / max_k ||x_k[j]|| (`budget: mean`, where the rule has E|b|^2 = 1).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ receive               shares of the budget -> OFDM mapping -> power control -> c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -19,7 +19,6 @@ from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
 from laser_phy.diagnostics import control_bytes, round_diagnostics
-from laser_phy.ofdm import symbols_of
 from laser_phy.power import mean_shares
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
@@ -41,15 +40,15 @@ class Aggregate(NamedTuple):
 class Uplink(keras.layers.Layer):
     """K workers' gradients over the air, to an estimate of their mean.
 
-    Use `build(shapes, workers, seed)` and then call the link on a list of stacked gradients, or, with
-    one gradient in memory at a time, `encode` for every worker and `receive` for all.
+    Use `build(shapes, workers, seed)` and then call the link on a list of stacked gradients, or,
+    with one gradient in memory at a time, `encode` for every worker and `receive` for all.
 
-    Every variable is tracked: error-feedback memories, the compressor's shared state, the round, and
-    the energy and speed that schedules may change without retracing.
+    Every variable is tracked: error-feedback memories, the compressor's shared state, the round,
+    and the energy and speed that schedules may change without retracing.
 
     Args:
-        **fields: fields of a scenario's `uplink:`, as settings objects (`lp.compressors.Laser(rank=4)`)
-            or as a scenario has them. Only `compressor` has no default.
+        **fields: fields of a scenario's `uplink:`, as settings objects
+            (`compressor=lp.compressors.Laser(rank=4)`). Only `compressor` has no default.
     """
 
     def __init__(self, **fields: Any) -> None:
@@ -217,27 +216,38 @@ class Uplink(keras.layers.Layer):
                 f"stacked must be tensors of shapes {expected} (worker axis first); "
                 f"got {[tuple(tensor.shape) for tensor in stacked]}."
             )
-        messages = self.gather_messages(
-            lambda worker: self.encode(worker, [tensor[worker] for tensor in stacked])
+        messages, _ = self.collect(
+            lambda worker, carry: (self.encode(worker, [t[worker] for t in stacked]), carry), []
         )
         return self.receive(messages, [tf.reduce_mean(tensor, axis=0) for tensor in stacked])
 
-    def gather_messages(self, message_of: Any) -> Message:
-        """The messages of all workers, made one after the other by `message_of(worker)`.
+    def collect(self, step: Callable[[Any, Any], tuple[Message, Any]], carry: Any) -> Any:
+        """The messages of all workers, made one after the other.
 
         A loop and not an unrolled graph, which would trace K times and gain nothing; and not
         `vectorized_map`, which is silently wrong with BatchNorm and Dropout.
+
+        Args:
+            step: `step(worker, carry)` gives the worker's message and the new carry.
+            carry: nest of tensors.
+
+        Returns:
+            `Message` with a leading worker axis, and the last carry.
         """
         blocks = len(self.shapes)
         sizes = Message(self.codec.message_size, blocks, blocks)
         arrays = [tf.TensorArray(tf.float32, self.workers, element_shape=[n]) for n in sizes]
 
-        def body(worker: Any, arrays: Any) -> Any:
-            message = message_of(worker)
-            return worker + 1, [a.write(worker, x) for a, x in zip(arrays, message, strict=True)]
+        def body(worker: Any, arrays: Any, carry: Any) -> Any:
+            message, carry = step(worker, carry)
+            arrays = [a.write(worker, x) for a, x in zip(arrays, message, strict=True)]
+            return worker + 1, arrays, carry
 
-        _, arrays = tf.while_loop(
-            lambda worker, _: worker < self.workers, body, (0, arrays),
-            parallel_iterations=1, maximum_iterations=self.workers,
-        )  # fmt: skip
-        return Message(*[array.stack() for array in arrays])
+        _, arrays, carry = tf.while_loop(
+            lambda worker, *_: worker < self.workers,
+            body,
+            (0, arrays, carry),
+            parallel_iterations=1,
+            maximum_iterations=self.workers,
+        )
+        return Message(*[array.stack() for array in arrays]), carry

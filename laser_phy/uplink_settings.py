@@ -80,10 +80,10 @@ class UplinkSettings(Settings):
         return None
 
     def _check_receiver(self) -> str | None:
-        if self.receiver.name == "scale" and self.receiver.normalize == "active":
-            if self.csi.receiver.name == "none":
-                return (
-                    "normalize: active counts who was heard on every element, which takes "
-                    "csi.receiver perfect; got none. Write normalize: mean."
-                )
+        counts = self.receiver.name == "scale" and self.receiver.normalize == "active"
+        if counts and self.csi.receiver.name == "none":
+            return (
+                "normalize: active counts who was heard on every element, which takes "
+                "csi.receiver perfect; got none. Write normalize: mean."
+            )
         return None

@@ -1,0 +1,76 @@
+"""The link's diagnostics as one Keras metric: means over an epoch, and a trace of single rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
+
+ENERGIES = tuple(name for pair in RATIOS_DB.values() for name in pair)
+"""Energies behind the ratios in dB, summed over rounds before the logarithm."""
+
+
+class LinkMetrics(keras.metrics.Metric):
+    """Mean of every diagnostic since the last reset; maximum and ratio where that is what it is.
+
+    One vector variable holds all of them: a metric each would cost more than a small round.
+    """
+
+    def __init__(self, name: str = "link") -> None:
+        super().__init__(name=name, dtype="float32")
+        self.rounds = self.add_variable((), "zeros", name="rounds")
+        self.sums = self.add_variable((len(NAMES) + len(ENERGIES),), "zeros", name="sums")
+        self.maxima = self.add_variable((len(MAXIMA),), "zeros", name="maxima")
+
+    def update_state(self, diagnostics: dict[str, Any]) -> None:
+        self.rounds.assign_add(1.0)
+        self.sums.assign_add(tf.stack([diagnostics[name] for name in NAMES + ENERGIES]))
+        self.maxima.assign(tf.maximum(self.maxima, tf.stack([diagnostics[n] for n in MAXIMA])))
+
+    def result(self) -> dict[str, Any]:
+        sums = dict(zip(NAMES + ENERGIES, tf.unstack(self.sums.value), strict=True))
+        values = {name: tf.math.divide_no_nan(sums[name], self.rounds.value) for name in NAMES}
+        values |= {name: self.maxima[i] for i, name in enumerate(MAXIMA)}
+        for name, (numerator, denominator) in RATIOS_DB.items():
+            values[name] = ratio_db(sums[numerator], sums[denominator])
+        return values
+
+
+COLUMNS = ("round", "loss", *NAMES)
+"""Columns of the trace, and of a run's `rounds.csv`."""
+
+TRACE_ROUNDS = 256
+"""Rounds that the trace holds."""
+
+
+class RoundTrace(keras.layers.Layer):
+    """The last rounds' numbers, written in the graph, so that callbacks may read them seldom.
+
+    Reading logs once a round would not do: with `steps_per_execution` callbacks see every tenth.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="round_trace", dtype="float32", trainable=False)
+        self.rows = self.add_weight(
+            shape=(TRACE_ROUNDS, len(COLUMNS)), initializer="zeros", trainable=False, name="rows"
+        )
+        self.built = True
+
+    def write(self, round_: Any, loss: Any, diagnostics: dict[str, Any]) -> None:
+        """Write the row of round `round_` (int64 scalar)."""
+        values = [tf.cast(round_, tf.float32), loss, *[diagnostics[name] for name in NAMES]]
+        index = tf.reshape(tf.cast(round_ % TRACE_ROUNDS, tf.int32), [1, 1])
+        self.rows.value.scatter_nd_update(index, tf.stack(values)[tf.newaxis])
+
+    def since(self, first: int, rounds: int) -> list[dict[str, float]]:
+        """Rows of the rounds `first` to `rounds` - 1, as far as they are still held."""
+        held = range(max(first, rounds - TRACE_ROUNDS, 0), rounds)
+        table = np.asarray(self.rows)
+        return [
+            dict(zip(COLUMNS, map(float, table[t % TRACE_ROUNDS]), strict=True)) | {"round": t}
+            for t in held
+        ]

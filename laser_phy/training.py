@@ -1,0 +1,240 @@
+"""Training over the air: a Keras model whose gradients travel before they are applied."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Self
+
+import keras
+import tensorflow as tf
+
+from laser_phy.downlink import Downlink
+from laser_phy.link_metrics import LinkMetrics, RoundTrace
+from laser_phy.uplink import Uplink
+
+
+@keras.saving.register_keras_serializable("laser_phy")
+class OverTheAir(keras.Model):
+    """A model trained by K workers over the air; compile, fit, evaluate, predict, save as ever.
+
+    A batch is the global one: example i belongs to worker i // (batch / workers). Each worker's
+    gradient is computed in turn and encoded at once, so that one is live at a time. BatchNorm
+    statistics become the mean of what the workers computed, as K replicas would have it.
+
+    Memory beyond the model and its optimizer: one mean gradient, and for each worker its message
+    and (with LASER) one float32 a compressed parameter of error feedback.
+
+    Args:
+        model: the Keras model; it may be shared with other code, and knows nothing of the radio.
+        workers: K >= 1.
+        uplink: the link that takes gradients up.
+        downlink: the way back; ideal by default.
+        seed: of channel, noise and compressor.
+        ema: decay of a debiased running mean of the weights, kept beside them; none by default.
+
+    Raises:
+        ValueError: workers < 1, or ema outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        workers: int,
+        uplink: Uplink,
+        downlink: Downlink | None = None,
+        seed: int = 0,
+        ema: float | None = None,
+        name: str = "over_the_air",
+    ) -> None:
+        super().__init__(name=name, dtype=model.dtype_policy)
+        if workers < 1:
+            raise ValueError(f"workers must be >= 1; got {workers}.")
+        if ema is not None and not 0 < ema < 1:
+            raise ValueError(f"ema must be between 0 and 1 (decay a round); got {ema}.")
+        self.model, self.workers, self.uplink = model, int(workers), uplink
+        self.downlink = downlink or Downlink()
+        self.seed, self.ema = int(seed), ema
+        self.link_metrics = LinkMetrics()
+        self.trace = RoundTrace()
+        self.mean_weights: list[Any] = []
+        if getattr(model, "output_names", None):
+            self.output_names = model.output_names
+        if model.built:
+            self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Build the model, and the link for its trainable weights."""
+        if self.built:
+            return
+        if not self.model.built:
+            self.model.build(input_shape)
+        shapes = [weight.shape for weight in self.model.trainable_variables]
+        if not self.uplink.built:
+            self.uplink.build(shapes, self.workers, self.seed)
+        if self.ema is not None:
+            self.mean_weights = [
+                self.add_weight(
+                    shape=weight.shape, initializer="zeros", trainable=False, name=f"mean_{i}"
+                )
+                for i, weight in enumerate(self.model.trainable_variables)
+            ]
+        self.built = True
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        super().compile(*args, **kwargs)
+        # Before the first step: an unbuilt LossScaleOptimizer would scale by its initial scale.
+        if self.built and self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return self.model(inputs, training=training)
+
+    # ---- a round ----
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        if len(self.uplink.shapes) != len(self.model.trainable_variables):
+            raise ValueError(
+                "the model's trainable weights changed after the link was built: "
+                f"{len(self.uplink.shapes)} tensors then, {len(self.model.trainable_variables)} "
+                "now. Freeze layers before wrapping the model in OverTheAir."
+            )
+        shares = self._worker_share(data)
+        statistics = _Statistics(self.model)
+        scale = self.optimizer.scale_loss(tf.ones([]))
+
+        def step(worker: Any, carry: Any) -> Any:
+            total, loss_sum, moved = carry
+            part = keras.tree.map_structure(
+                lambda tensor: tensor[worker * shares : (worker + 1) * shares], data
+            )
+            loss, gradients = self._gradients(part, shares, scale)
+            message = self.uplink.encode(worker, gradients)
+            total = [a + b for a, b in zip(total, gradients, strict=True)]
+            return message, (total, loss_sum + loss, statistics.collect(moved))
+
+        zeros = [tf.zeros(shape) for shape in self.uplink.shapes]
+        carry = (zeros, tf.zeros([]), statistics.zeros())
+        messages, (total, loss_sum, moved) = self.uplink.collect(step, carry)
+        statistics.assign_mean(moved, self.workers)
+
+        round_ = tf.identity(self.uplink.round.value)
+        aggregate = self.uplink.receive(messages, [gradient / self.workers for gradient in total])
+        gradients = [gradient * scale for gradient in aggregate.gradients]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        self._update_mean_weights()
+        self.link_metrics.update_state(aggregate.diagnostics)
+        self.trace.write(round_, loss_sum / self.workers, aggregate.diagnostics)
+        return self.get_metrics_result()
+
+    def _worker_share(self, data: Any) -> Any:
+        """Examples of one worker: the batch over K, rounded down."""
+        first = keras.tree.flatten(data)[0]
+        if first.shape[0] is not None and first.shape[0] < self.workers:
+            raise ValueError(
+                f"batch_size must be >= workers = {self.workers} (it is the global batch, of "
+                f"which every worker takes its part); got a batch of {first.shape[0]}."
+            )
+        size = tf.shape(first)[0]
+        few = f"a batch has fewer examples than the {self.workers} workers that share it"
+        with tf.control_dependencies([tf.debugging.assert_greater_equal(size, self.workers, few)]):
+            return size // self.workers
+
+    def _gradients(self, data: Any, examples: Any, scale: Any) -> tuple[Any, list[Any]]:
+        """Loss and float32 gradients of one worker's examples; metrics are updated."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [weight.value for weight in weights])
+        self._loss_tracker.update_state(loss, sample_weight=tf.cast(examples, tf.float32))
+        self.compute_metrics(x, y, y_pred, sample_weight)
+        dense = [
+            tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient, weight in zip(gradients, weights, strict=True)
+        ]
+        return tf.cast(loss, tf.float32), [tf.cast(g, tf.float32) / scale for g in dense]
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        logs = super().test_step(data)
+        link = self.link_metrics.result()  # of training: as val_... they would be zeros
+        return {name: value for name, value in logs.items() if name not in link}
+
+    def round_trace(self, since: int = 0) -> list[dict[str, float]]:
+        """Rows of the rounds from `since` on; the last 256 are held."""
+        return self.trace.since(since, int(self.uplink.round))
+
+    # ---- running mean of the weights ----
+
+    def _update_mean_weights(self) -> None:
+        for mean, weight in zip(self.mean_weights, self.model.trainable_variables, strict=False):
+            mean.assign(self.ema * mean + (1 - self.ema) * tf.cast(weight, mean.dtype))
+
+    @contextlib.contextmanager
+    def ema_weights(self) -> Iterator[None]:
+        """Within it the model has the running mean of its weights, debiased by 1 - ema^rounds.
+
+        Raises:
+            ValueError: the wrapper keeps no mean, or no round was trained.
+        """
+        rounds = int(self.uplink.round)
+        if self.ema is None or rounds == 0:
+            raise ValueError("ema_weights needs OverTheAir(..., ema=0.99) and at least one round.")
+        kept = [weight.numpy() for weight in self.model.trainable_variables]
+        for mean, weight in zip(self.mean_weights, self.model.trainable_variables, strict=True):
+            weight.assign(mean / (1 - self.ema**rounds))
+        try:
+            yield
+        finally:
+            for value, weight in zip(kept, self.model.trainable_variables, strict=True):
+                weight.assign(value)
+
+    # ---- saving ----
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "workers": self.workers,
+            "uplink": self.uplink.get_config(),
+            "downlink": self.downlink.get_config(),
+            "seed": self.seed,
+            "ema": self.ema,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        config = dict(config)
+        config["model"] = keras.saving.deserialize_keras_object(config["model"], custom_objects)
+        config["uplink"] = Uplink.from_config(config["uplink"])
+        config["downlink"] = Downlink.from_config(config["downlink"])
+        return cls(**config)
+
+
+class _Statistics:
+    """Moving statistics of a model during a round: every worker starts from the same ones.
+
+    Keras updates them in each forward pass. Left alone they would move K times a round, in worker
+    order; here each worker's update starts at the round's beginning and the mean is kept.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.variables = [v for v in model.non_trainable_variables if "float" in str(v.dtype)]
+        self.start = [tf.identity(v.value) for v in self.variables]
+
+    def zeros(self) -> list[Any]:
+        return [tf.zeros_like(start) for start in self.start]
+
+    def collect(self, sums: list[Any]) -> list[Any]:
+        """`sums` with this worker's statistics added, which are put back to the start."""
+        sums = [a + variable.value for a, variable in zip(sums, self.variables, strict=True)]
+        for variable, start, total in zip(self.variables, self.start, sums, strict=True):
+            with tf.control_dependencies([total]):
+                variable.assign(start)
+        return sums
+
+    def assign_mean(self, sums: list[Any], workers: int) -> None:
+        for variable, total in zip(self.variables, sums, strict=True):
+            variable.assign(total / workers)
