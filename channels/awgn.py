@@ -15,8 +15,8 @@ class Awgn(Channel):
     name: Literal["awgn"] = "awgn"
     fading: ClassVar[bool] = False
 
-    def build(self, grid: Grid, key: int) -> Unit:
-        return Unit(grid, key, self.antennas)
+    def build(self, grid: Grid, key: int, workers: int) -> Unit:
+        return Unit(grid, key, self, workers)
 
 
 class Noise:

@@ -34,12 +34,15 @@ class Channel(Settings):
     noise_variance: ClassVar[float] = NOISE_VARIANCE
 
     @property
-    def law(self) -> GainLaw:
-        """Distribution of |w^H h|^2, the power gain behind the common beam w = 1/sqrt(M)."""
+    def law(self) -> GainLaw | None:
+        """Closed form of the law of |w^H h|^2 that all workers share, w = 1/sqrt(M).
+
+        None where there is none, or where workers differ: ask the built channel, `Fading.laws`.
+        """
         return Constant(float(self.antennas))
 
-    def build(self, grid: Grid, key: int) -> Fading:
-        """The fading process on `grid`; `key` is its stream of randomness."""
+    def build(self, grid: Grid, key: int, workers: int) -> Fading:
+        """The fading process of `workers` workers on `grid`; `key` is its stream of randomness."""
         raise NotImplementedError
 
 
@@ -49,11 +52,15 @@ class Fading(ABC):
     Args:
         grid: resource elements of one round.
         key: stream of randomness.
+        settings: of the channel.
+        workers: K. Gains are normalised over all K where workers are unequal.
     """
 
-    def __init__(self, grid: Grid, key: int) -> None:
+    def __init__(self, grid: Grid, key: int, settings: Channel, workers: int) -> None:
         self.grid = grid
         self.key = key
+        self.settings = settings
+        self.workers = workers
 
     def draw(self, realisation: Any, speed_mps: Any) -> Any:
         """What the workers' responses of a round are made from: a nest of tensors.
@@ -76,13 +83,32 @@ class Fading(ABC):
             [antenna, time * subcarrier] complex64, time and subcarrier as in the grid.
         """
 
+    def laws(self) -> list[GainLaw]:
+        """One law a worker, of the power gain s = |w^H h|^2 of an element behind w = 1/sqrt(M).
+
+        The list has K entries; equal workers share one object, so that what is computed of a law
+        can be kept by identity. The law is over elements and realisations, with the normalisation
+        of the build (mean power of all workers and antennas 1) in it: with unequal workers
+        `laws()[k].mean` tells the strong from the weak. Kinds without a closed form give an
+        `Empirical` law, simulated the first time it is asked for (seconds); call it when building,
+        never while tracing.
+        """
+        law = self.settings.law
+        if law is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither a law nor `laws`.")
+        return [law] * self.workers
+
+    def powers(self) -> list[float]:
+        """E|h|^2 on one antenna (mean over antennas, elements, realisations), one a worker.
+
+        Their mean over workers is 1. With one antenna it is `laws()[k].mean`; with several, the
+        beam's gain is in the law and not here.
+        """
+        return [1.0] * self.workers
+
 
 class Unit(Fading):
     """h = 1 on every antenna and element."""
 
-    def __init__(self, grid: Grid, key: int, antennas: int) -> None:
-        super().__init__(grid, key)
-        self.antennas = antennas
-
     def response(self, state: Any, worker: Any) -> Any:
-        return tf.ones([self.antennas, self.grid.elements], tf.complex64)
+        return tf.ones([self.settings.antennas, self.grid.elements], tf.complex64)

@@ -15,5 +15,5 @@ class Ideal(Channel):
     fading: ClassVar[bool] = False
     noise_variance: ClassVar[float] = 0.0
 
-    def build(self, grid: Grid, key: int) -> Unit:
-        return Unit(grid, key, self.antennas)
+    def build(self, grid: Grid, key: int, workers: int) -> Unit:
+        return Unit(grid, key, self, workers)

@@ -25,17 +25,17 @@ class Rayleigh(Channel):
     def law(self) -> GainLaw:
         return Rician(0.0)
 
-    def build(self, grid: Grid, key: int) -> RayleighFading:
-        return RayleighFading(grid, key, self)
+    def build(self, grid: Grid, key: int, workers: int) -> RayleighFading:
+        return RayleighFading(grid, key, self, workers)
 
 
 class RayleighFading(Fading):
     """One draw of Sionna's block a worker and realisation, its batch the coherence blocks."""
 
-    def __init__(self, grid: Grid, key: int, settings: Rayleigh) -> None:
+    def __init__(self, grid: Grid, key: int, settings: Rayleigh, workers: int) -> None:
         from sionna.phy.channel import RayleighBlockFading
 
-        super().__init__(grid, key)
+        super().__init__(grid, key, settings, workers)
         randomness.prepare()
         self._blocks = settings.blocks
         self._fading = RayleighBlockFading(

@@ -42,8 +42,8 @@ class Tdl(Channel):
         ratio, antennas = SPECULAR_RATIO[self.profile], self.antennas
         return Rician(antennas * ratio, mean=(antennas * ratio + 1) / (ratio + 1))
 
-    def build(self, grid: Grid, key: int) -> TdlFading:
-        return TdlFading(grid, key, self)
+    def build(self, grid: Grid, key: int, workers: int) -> TdlFading:
+        return TdlFading(grid, key, self, workers)
 
 
 class TdlFading(Fading):
@@ -53,10 +53,10 @@ class TdlFading(Fading):
     speed instead: only their product enters, and a change of speed retraces nothing.
     """
 
-    def __init__(self, grid: Grid, key: int, settings: Tdl) -> None:
+    def __init__(self, grid: Grid, key: int, settings: Tdl, workers: int) -> None:
         from sionna.phy.channel.tr38901 import TDL
 
-        super().__init__(grid, key)
+        super().__init__(grid, key, settings, workers)
         randomness.prepare()
         self.tdl = TDL(
             settings.profile,

@@ -97,7 +97,7 @@ class Uplink(keras.layers.Layer):
         self.airs = []
         for layout in self.layouts:
             grid = round_grid(settings.ofdm, layout.symbols)
-            fading = settings.channel.build(grid, channel_key)
+            fading = settings.channel.build(grid, channel_key, self.workers)
             self.airs.append(Air(settings, layout, grid, fading, self.workers))
         self.noise = Noise(noise_key, settings.channel.noise_variance)
         self._build_variables()
