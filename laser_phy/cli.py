@@ -1,0 +1,193 @@
+"""The command line. Only `run` and `report` load anything heavy, and they say so first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laser_phy.problems import Refusal
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+ScenarioName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="A YAML file, or the name of a scenario that ships (see `list`)."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replace one setting, such as uplink.power.energy_per_round=1. VALUE is YAML and "
+        "replaces what was there. May be given many times.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _laser_phy(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Train any Keras model over the air: workers send their gradients as analog signals that add
+    up in simulated radio channels, and the server learns from what it receives.
+
+    \b
+    Start here (minutes on a laptop, no download):
+      laser-phy run quickstart
+
+    \b
+    The same without compression, at the same energy:
+      laser-phy run quickstart --set 'uplink.compressor={name: identity}' --out plain
+
+    \b
+    Make a scenario of your own:
+      laser-phy check quickstart > mine.yaml      every setting, filled in
+      laser-phy list                              scenarios, and what each field may be
+      laser-phy run mine.yaml --rounds 10         try it
+    """
+    if version:
+        from laser_phy import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    rounds: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop after N rounds in all.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write to; runs/NAME unless given."),
+    ] = None,
+) -> None:
+    """Run a scenario, and write numbers and a figure to a folder.
+
+    Started again on a folder that holds an unfinished run of the same scenario, it goes on from the
+    last epoch. Ctrl-C stops it cleanly.
+
+    \b
+    laser-phy run quickstart
+    laser-phy run quickstart --rounds 3 --out try
+    laser-phy run mine.yaml --set seed=2 --set uplink.channel.speed_mps=30 --out fast
+    laser-phy run mine.yaml --set 'uplink.compressor={name: laser, rank: 2}'
+    """
+    from laser_phy.runner import run as run_scenario
+    from laser_phy.scenario import load_scenario
+
+    settings = load_scenario(scenario, overrides or ())
+    result = run_scenario(settings, out=out, rounds=rounds, command=_command(scenario, overrides))
+    if result.summary["status"] == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def check(scenario: ScenarioName, overrides: Overrides = None) -> None:
+    """Check a scenario without running it, and print it with every default filled in.
+
+    Takes less than a second. What is wrong is said with file, line, the value seen and what is
+    allowed, and the exit status is 2.
+
+    \b
+    laser-phy check mine.yaml
+    laser-phy check quickstart > mine.yaml
+    laser-phy check quickstart --set uplink.channel.profile=C
+    """
+    from laser_phy.scenario import load_scenario, to_yaml
+
+    settings = load_scenario(scenario, overrides or ())
+    typer.echo(to_yaml(settings), nl=False)
+    typer.echo(f"{scenario}: fine.", err=True)
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the scenarios that ship, and what may stand in each field that has kinds.
+
+    \b
+    laser-phy list
+    """
+    from laser_phy.catalogue import kinds_by_field, shipped_descriptions
+
+    typer.echo("Scenarios (laser-phy run NAME):")
+    _table(shipped_descriptions())
+    typer.echo("\nKinds (`field: {name: KIND, ...}` in a scenario):")
+    _table({field: ", ".join(names) for field, names in kinds_by_field().items()})
+    typer.echo("\nEvery setting with its default: laser-phy check NAME. Bounds and units: schema.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenarios, for editors that complete and check YAML.
+
+    \b
+    laser-phy schema > scenario.schema.json
+    """
+    from laser_phy.scenario import Scenario
+
+    typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
+) -> None:
+    """Say again what came out of a run, and draw its overview.png anew.
+
+    \b
+    laser-phy report runs/quickstart
+    """
+    from laser_phy.report import overview
+    from laser_phy.results import load_run
+    from laser_phy.words import in_words
+
+    result = load_run(folder)
+    for paragraph in in_words(result.summary):
+        typer.echo(paragraph)
+    typer.echo(f"Figure: {overview(folder)}")
+
+
+def _command(scenario: str, overrides: list[str] | None) -> str:
+    """The arguments as they would be typed again."""
+    import shlex
+
+    return shlex.join([scenario, *(part for text in overrides or () for part in ("--set", text))])
+
+
+def _table(rows: dict[str, str]) -> None:
+    width = max(map(len, rows), default=0)
+    for key, text in rows.items():
+        typer.echo(f"  {key:{width}}  {text}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: what is refused goes to standard error, with exit status 2 and no traceback."""
+    try:
+        app(args=arguments)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

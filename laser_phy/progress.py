@@ -1,0 +1,111 @@
+"""What a run says while it goes: a line an epoch, and on a terminal one live line between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+
+class Progress:
+    """Lines for people. Piped to a file there is no live line, and nothing is coloured.
+
+    Args:
+        console: where to; standard output by default.
+        quiet: say nothing.
+    """
+
+    def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
+        self.console = console or Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal and not self.console.quiet:
+            self._live = Live(console=self.console, transient=True, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str = "") -> None:
+        """One line, as it is."""
+        self.console.print(text, markup=False)
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        """The line of an epoch that ended."""
+        tests = [
+            f"{label} {shown_metric(key, row[key])}"
+            for key, label in test_columns(row).items()
+            if key in row
+        ]
+        parts = [
+            f"epoch {int(row['epoch']) + 1:{len(str(epochs))}d}/{epochs}",
+            f"round {int(row['rounds'])}",
+            f"loss {row['loss']:.3f}",
+            *tests,
+            *_link(row),
+        ]
+        self.say("  ".join(parts))
+
+    def round(self, row: Mapping[str, float], planned: int, seconds_left: float) -> None:
+        """The live line, after some round."""
+        if self._live is None:
+            return
+        done = int(row["round"]) + 1
+        parts = [
+            f"round {done}/{planned}",
+            f"loss {row['loss']:.3f}",
+            *([f"accuracy {100 * row['accuracy']:.1f} %"] if "accuracy" in row else []),
+            *_link(row),
+            f"{clock(seconds_left)} left",
+        ]
+        self._live.update(Text("  ".join(parts), style="cyan", no_wrap=True), refresh=True)
+
+
+def test_columns(row: Mapping[str, float]) -> dict[str, str]:
+    """Columns of the history that a line shows besides the loss, and what they are called there."""
+    metrics = [key for key in row if key.startswith("val_") and key != "val_loss"] or ["val_loss"]
+    names: dict[str, str] = {}
+    for key in metrics:
+        metric = key.removeprefix("val_")
+        names |= {metric: metric} if metric != "loss" else {}
+        names |= {key: f"test {metric}", f"ema_{key}": "ema"}
+    return names
+
+
+def shown_metric(name: str, value: float) -> str:
+    """A metric in the form people read it."""
+    return f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.4g}"
+
+
+def clock(seconds: float) -> str:
+    """A time as h:mm:ss or m:ss."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, second = divmod(max(0, round(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _link(row: Mapping[str, float]) -> list[str]:
+    return [
+        f"{label} {row[key]:.1f} dB"
+        for key, label in (
+            ("uplink_snr_db", "uplink SNR"),
+            ("gradient_nmse_db", "gradient NMSE"),
+        )
+        if key in row
+    ]

@@ -1,0 +1,169 @@
+"""A run's summary in words, and what to try next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 1 a real
+
+
+def in_words(summary: Mapping[str, Any]) -> list[str]:
+    """The summary as sentences, one paragraph an entry."""
+    paragraphs = [_outcome(summary)]
+    link = summary.get("uplink") or {}
+    if link:
+        paragraphs += [
+            _energy(summary, link),
+            _snr(summary, link),
+            _error(link),
+            _air(summary, link),
+            _control(summary, link),
+        ]
+    return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def next_steps(summary: Mapping[str, Any], scenario: Mapping[str, Any], name: str) -> list[str]:
+    """Commands worth trying after this run."""
+    uplink = scenario["uplink"]
+    base = f"laser-phy run {name}"
+    steps = []
+    if uplink["compressor"]["name"] != "identity":
+        steps.append(
+            f"{base} --set 'uplink.compressor={{name: identity}}' --out {summary['name']}_identity"
+            "   # the same energy without compression"
+        )
+    budget = summary.get("energy_budget") or 0.0
+    if budget:
+        more = float(f"{4 * budget:.3g}")
+        steps.append(
+            f"{base} --set 'uplink.power={{energy_per_round: {more:g}}}' --out {summary['name']}_4x"
+            "   # four times the energy"
+        )
+    if uplink["channel"]["name"] != "awgn":
+        steps.append(
+            f"{base} --set 'uplink.channel={{name: awgn}}' --out {summary['name']}_awgn"
+            "   # noise alone, no fading"
+        )
+    elif len(steps) < 3:
+        steps.append(
+            f"{base} --set 'uplink.channel={{name: rayleigh}}' --set "
+            f"uplink.power_control=truncated_inversion --out {summary['name']}_rayleigh"
+            "   # over a fading channel"
+        )
+    return steps
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number as people write it: 3 significant digits, no exponent where it can be helped."""
+    if value is None:
+        return "not finite"
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        text = f"{float(f'{value:.{digits}g}'):,f}".rstrip("0").rstrip(".")
+        return text if text not in ("", "-") else "0"
+    return f"{value:.{digits}g}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _score(name: str, value: float | None) -> str:
+    if value is None:
+        return "not finite"
+    return _percent(value) if "accuracy" in name else number(value)
+
+
+def _outcome(summary: Mapping[str, Any]) -> str:
+    metric = summary["metric"]
+    name = metric["name"].removeprefix("val_")
+    how = {"done": "Finished", "diverged": "DIVERGED", "interrupted": "Interrupted"}
+    text = (
+        f"{how[summary['status']]} after {summary['rounds']:,} rounds in {summary['wall_s']:.0f} s"
+        f" ({number(summary['rounds_per_s'])} rounds a second once started)."
+    )
+    final, best = _score(name, metric["final"]), _score(name, metric["best"])
+    text += f" Test {name}: {final} at the end, {best} at best."
+    if metric.get("ema"):
+        final, best = (_score(name, metric["ema"][key]) for key in ("final", "best"))
+        text += f" With the running mean of the weights: {final} at the end, {best} at best."
+    if summary["status"] == "diverged":
+        text += (
+            " The loss stopped being a finite number: lower task.optimizer.learning_rate, or give "
+            "the link more energy."
+        )
+    return text
+
+
+def _energy(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
+    budget, rule = summary["energy_budget"], summary["budget_rule"]
+    meaning = (
+        "no worker may spend more in any round"
+        if rule == "round"
+        else "a mean over the channel's states, single rounds may exceed it"
+    )
+    return (
+        f"Energy: of a budget of {number(budget)} a worker and round ({meaning}; noise is 1 a real "
+        f"number) the mean worker spent {number(link['energy_mean_worker'])}; the most that one "
+        f"worker spent in one round is {number(link['energy_max_worker'])}."
+    )
+
+
+def _snr(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
+    snr, symbols = link["uplink_snr_db"], link["symbols_per_round"]
+    if snr is None or snr >= 100:
+        return ""
+    text = f"Uplink SNR: {snr:.1f} dB, signal over noise of a received symbol."
+    if snr < 0:
+        text += (
+            f" Below 0 dB is no fault: the budget is spread over {number(symbols, 4)} symbols, so "
+            "each sinks in the noise, yet the workers' signals add up in the air and the optimizer "
+            "averages over rounds. What sets the quality is the energy a number sent, which is why "
+            "sending fewer numbers helps."
+        )
+    return text
+
+
+def _error(link: Mapping[str, Any]) -> str:
+    gradient, uplink = link.get("gradient_nmse_db"), link["uplink_nmse_db"]
+    if gradient is None or uplink is None:
+        return ""
+    text = (
+        f"Error: what the server decodes is off by {uplink:.1f} dB from what was sent, and by "
+        f"{gradient:.1f} dB from the true mean gradient."
+    )
+    if gradient > 0:
+        text += (
+            " Above 0 dB one round's estimate is further from the true gradient than nothing at "
+            "all would be. Training goes well all the same where errors average out over rounds, "
+            "and where error feedback sends later what was left out now."
+        )
+    return text
+
+
+def _air(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
+    per_round = link["air_time_ms"]
+    if not per_round:
+        return ""
+    total_s = per_round * summary["rounds"] / 1000
+    text = f"Air time: {number(per_round)} ms a round, {number(total_s)} s in all."
+    if link["truncated_fraction"]:
+        text += (
+            f" {_percent(link['truncated_fraction'])} of the resource elements stayed silent, "
+            "their channel being too weak."
+        )
+    return text
+
+
+def _control(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
+    size = link.get("control_bytes_per_round")
+    if not size:
+        return ""
+    energy = 8 * size * _ENERGY_PER_BIT
+    budget = summary["energy_budget"] or 0.0
+    text = (
+        f"Control channel: {number(size, 6)} bytes a round of norms and shares, taken as free. At "
+        f"capacity they would cost an energy of {number(energy)}"
+    )
+    return text + (", more than the budget itself." if energy > budget else ".")

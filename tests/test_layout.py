@@ -1,0 +1,177 @@
+"""What a wheel, a checkout and a reader of the imports must find."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
+LINKED = ("channels", "models", "scenarios")
+
+FREE_FOR_ALL = {"settings", "lazy", "conventions", "streams"}
+"""Modules that any other may import: they know nothing of the subject."""
+
+LEAVES = {
+    "channels", "compressors", "csi", "data", "models", "ofdm", "optimizers", "power",
+    "power_control", "receivers",
+}  # fmt: skip
+"""Concepts that stand for themselves."""
+
+LEVELS = [
+    FREE_FOR_ALL | {"problems", "sentences"},
+    LEAVES,
+    {"air", "diagnostics", "downlink", "model_zoo", "uplink", "uplink_settings"},
+    {"callbacks", "link_metrics", "training"},
+    {"task"},
+    {
+        "assembly", "catalogue", "folder", "progress", "recorder", "report", "results", "runner",
+        "scenario", "source", "words",
+    },
+    {"cli"},
+]  # fmt: skip
+"""Imports go down this list, or stay on a level that is not that of the leaves."""
+
+
+def folders() -> dict[str, Path]:
+    """Every folder with Python in it that is a package of ours, by import name."""
+    found = {"laser_phy": ROOT / "laser_phy"}
+    for top in LINKED:
+        found[f"laser_phy.{top}"] = ROOT / top
+    for name, folder in list(found.items()):
+        for child in sorted(folder.rglob("*")):
+            inside = child.is_dir() and not child.is_symlink() and any(child.glob("*.py"))
+            if inside and child.name != "__pycache__":
+                parts = child.relative_to(folder).parts
+                found[".".join((name, *parts))] = child
+    return found
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the package: its import name and its file."""
+    for package, folder in folders().items():
+        for file in sorted(folder.glob("*.py")):
+            stem = file.stem
+            yield (package if stem == "__init__" else f"{package}.{stem}"), file
+
+
+def imports(file: Path) -> set[str]:
+    """Names a file imports, those for type checkers left out."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for part in node.body:
+                skipped.update(ast.walk(part))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports confuse type checkers here"
+            names.add(node.module or "")
+            if node.module == "laser_phy":
+                names.update(f"laser_phy.{alias.name}" for alias in node.names)
+    return names
+
+
+def concept(module: str) -> str:
+    """The part of a module's name below laser_phy, empty for the package itself and for others."""
+    first, *below = module.split(".")
+    return below[0] if first == "laser_phy" and below else ""
+
+
+def test_packages_are_the_folders_on_disk() -> None:
+    assert sorted(SETUPTOOLS["packages"]) == sorted(folders())
+
+
+def test_packages_outside_the_main_folder_are_mapped() -> None:
+    assert SETUPTOOLS["package-dir"] == {f"laser_phy.{top}": top for top in LINKED}
+
+
+@pytest.mark.parametrize("top", LINKED)
+def test_links_lead_to_the_folders(top: str) -> None:
+    link = ROOT / "laser_phy" / top
+    assert link.is_symlink()
+    assert os.readlink(link) == f"../{top}"
+
+
+def test_scenarios_are_package_data() -> None:
+    assert SETUPTOOLS["package-data"]["laser_phy.scenarios"] == ["*.yaml"]
+    assert SETUPTOOLS["package-data"]["laser_phy"] == ["py.typed"]
+
+
+def test_every_concept_has_a_level() -> None:
+    known = set().union(*LEVELS) | {"", "scenarios"}
+    assert {concept(name) for name, _ in modules()} <= known
+
+
+def test_imports_go_one_way() -> None:
+    level = {name: index for index, names in enumerate(LEVELS) for name in names}
+    wrong = []
+    for module, file in modules():
+        here = concept(module)
+        if here in ("", "scenarios"):  # the package itself gathers what users see
+            continue
+        for there in {concept(name) for name in imports(file)} & set(level):
+            siblings = here in LEAVES and there in LEAVES and here != there
+            if siblings or level[there] > level[here]:
+                wrong.append(f"{module} imports {there}")
+    assert wrong == []
+
+
+def test_sionna_is_imported_in_channels_alone() -> None:
+    users = {
+        concept(module)
+        for module, file in modules()
+        if any(name.split(".")[0] == "sionna" for name in imports(file))
+    }
+    assert users == {"channels"}
+
+
+def test_models_import_keras_alone() -> None:
+    allowed = {"keras", "lazy_loader", "laser_phy", "numpy"}
+    for module, file in modules():
+        if concept(module) == "models":
+            third_party = {name.split(".")[0] for name in imports(file)}
+            assert third_party - allowed <= set(sys.stdlib_module_names), module
+            ours = {name for name in imports(file) if name.startswith("laser_phy")}
+            assert all(name.startswith("laser_phy.models") for name in ours), module
+
+
+def test_the_core_does_not_know_the_program() -> None:
+    program = set().union(*LEVELS[4:])
+    for module, file in modules():
+        if concept(module) not in program | {""}:
+            assert not {concept(name) for name in imports(file)} & program, module
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_wheel_away_from_the_checkout_runs_the_quick_start(tmp_path: Path) -> None:
+    def call(*command: str | Path, cwd: Path = tmp_path) -> str:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        done = subprocess.run(
+            list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    call(sys.executable, "-m", "venv", tmp_path / "empty")
+    python = tmp_path / "empty" / "bin" / "python"
+    call(python, "-m", "pip", "install", "--quiet", wheel)
+    command = tmp_path / "empty" / "bin" / "laser-phy"
+    assert "quickstart" in call(command, "list")
+    call(command, "run", "quickstart", "--rounds", "3", "--out", "q")
+    assert (tmp_path / "q" / "summary.json").is_file()
+    assert (tmp_path / "q" / "overview.png").is_file()
