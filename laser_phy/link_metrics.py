@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
@@ -69,7 +68,7 @@ class RoundTrace(keras.layers.Layer):
     def since(self, first: int, rounds: int) -> list[dict[str, float]]:
         """Rows of the rounds `first` to `rounds` - 1, as far as they are still held."""
         held = range(max(first, rounds - TRACE_ROUNDS, 0), rounds)
-        table = np.asarray(self.rows)
+        table = self.rows.numpy()
         return [
             dict(zip(COLUMNS, map(float, table[t % TRACE_ROUNDS]), strict=True)) | {"round": t}
             for t in held

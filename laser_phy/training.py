@@ -64,28 +64,41 @@ class OverTheAir(keras.Model):
             self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        """Build the model, and the link for its trainable weights."""
+        """Build the model, and the link for its trainable weights.
+
+        Args:
+            input_shape: of a batch, where the model does not know its own.
+        """
         if self.built:
             return
-        if not self.model.built:
-            self.model.build(input_shape)
-        shapes = [weight.shape for weight in self.model.trainable_variables]
-        if not self.uplink.built:
-            self.uplink.build(shapes, self.workers, self.seed)
-        if self.ema is not None:
-            self.mean_weights = [
-                self.add_weight(
-                    shape=weight.shape, initializer="zeros", trainable=False, name=f"mean_{i}"
-                )
-                for i, weight in enumerate(self.model.trainable_variables)
-            ]
-        self.built = True
+        with tf.init_scope():  # a first batch may come while a graph is traced
+            if not self.model.built:
+                self.model.build(input_shape)
+            shapes = [weight.shape for weight in self.model.trainable_variables]
+            if not self.uplink.built:
+                self.uplink.build(shapes, self.workers, self.seed)
+            if self.ema is not None:
+                self.mean_weights = [
+                    self.add_weight(
+                        shape=shape, initializer="zeros", trainable=False, name=f"mean_{i}"
+                    )
+                    for i, shape in enumerate(shapes)
+                ]
+            self.built = True
+            self._build_optimizer()
+
+    def _build_optimizer(self) -> None:
+        # Before the first step: an unbuilt LossScaleOptimizer would scale by its initial scale.
+        optimizer = getattr(self, "optimizer", None)
+        if self.built and optimizer is not None and not optimizer.built:
+            optimizer.build(self.trainable_variables)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
-        # Before the first step: an unbuilt LossScaleOptimizer would scale by its initial scale.
-        if self.built and self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return self.model(inputs, training=training)
@@ -93,6 +106,9 @@ class OverTheAir(keras.Model):
     # ---- a round ----
 
     def train_step(self, data: Any) -> dict[str, Any]:
+        if not self.built:
+            inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
+            self.build(keras.tree.map_structure(lambda tensor: tensor.shape, inputs))
         if len(self.uplink.shapes) != len(self.model.trainable_variables):
             raise ValueError(
                 "the model's trainable weights changed after the link was built: "
@@ -106,7 +122,7 @@ class OverTheAir(keras.Model):
         def step(worker: Any, carry: Any) -> Any:
             total, loss_sum, moved = carry
             part = keras.tree.map_structure(
-                lambda tensor: tensor[worker * shares : (worker + 1) * shares], data
+                lambda t: None if t is None else t[worker * shares : (worker + 1) * shares], data
             )
             loss, gradients = self._gradients(part, shares, scale)
             message = self.uplink.encode(worker, gradients)
