@@ -20,6 +20,7 @@ from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
 from laser_phy.diagnostics import control_bytes, round_diagnostics
 from laser_phy.power import mean_shares
+from laser_phy.snapshot import snapshot
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -202,6 +203,11 @@ class Uplink(keras.layers.Layer):
         state = [variable.value for variable in self.state]
         gradients, state = self.codec.decode(phase, estimate, state)
         return gradients, state, air
+
+    def snapshot(self, round: int = 0) -> dict[str, np.ndarray]:
+        """Channel and power over the subcarriers in a round: `laser_phy.snapshot`."""
+        realisation = round // self.settings.channel.coherence_rounds
+        return snapshot(self.airs[round % len(self.airs)], realisation, self.speed_mps.value)
 
     def call(self, stacked: Sequence[Any]) -> Aggregate:
         """`encode` for every worker, then `receive`.

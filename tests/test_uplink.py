@@ -347,6 +347,16 @@ class TestInterface:
         assert settings.channel == lp.channels.Tdl()
         assert settings.power.energy(10) == 100.0
 
+    def test_snapshot_shows_truncated_inversion(self):
+        uplink = link(3, channel={"name": "tdl", "profile": "C", "delay_spread_s": 300e-9})
+        picture = uplink.snapshot(round=1)
+        assert picture["gain_db"].shape == picture["power_db"].shape == (3, 478)
+        assert picture["subcarrier"][[0, -1]].tolist() == [-239, 239]
+        silent = picture["truncated"]
+        np.testing.assert_array_equal(silent, picture["gain_db"] < -10)  # threshold 0.1
+        product = (picture["gain_db"] + picture["power_db"])[~silent]
+        np.testing.assert_allclose(product, product[0], atol=1e-3)
+
     def test_wrong_shapes_are_named(self):
         with pytest.raises(ValueError, match=r"stacked must be tensors of shapes .*\(5, 30, 20\)"):
             link()([t[:4] for t in random_gradients(5)])
