@@ -1,0 +1,53 @@
+"""The data that models learn from, how it is dealt out to workers, and the feed of batches.
+
+Settings load at once and import nothing heavy; what runs on TensorFlow loads it on first use.
+"""
+
+from laser_phy.data.augment import AnyAugmentation, CropFlip
+from laser_phy.data.base import Data, DataError, Dataset
+from laser_phy.data.digits import Digits
+from laser_phy.data.downloads import Cifar10, Cifar100, FashionMnist, Mnist
+from laser_phy.data.feed import Feed
+from laser_phy.data.images import ImageDataset, Normalize
+from laser_phy.data.npz import Npz
+from laser_phy.data.partition import (
+    PARTITIONS,
+    AnyPartition,
+    ByLabel,
+    Dirichlet,
+    Iid,
+    Partition,
+    check_batch,
+    check_shards,
+)
+from laser_phy.settings import one_of
+
+DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz)
+AnyDataset = one_of(*DATASETS)
+
+__all__ = [
+    "DATASETS",
+    "PARTITIONS",
+    "AnyAugmentation",
+    "AnyDataset",
+    "AnyPartition",
+    "ByLabel",
+    "Cifar10",
+    "Cifar100",
+    "CropFlip",
+    "Data",
+    "DataError",
+    "Dataset",
+    "Digits",
+    "Dirichlet",
+    "FashionMnist",
+    "Feed",
+    "Iid",
+    "ImageDataset",
+    "Mnist",
+    "Normalize",
+    "Npz",
+    "Partition",
+    "check_batch",
+    "check_shards",
+]

@@ -1,0 +1,91 @@
+"""What a data set is once it is in memory, and what every kind of data set has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laser_phy.problems import Refusal
+from laser_phy.settings import Settings
+
+if TYPE_CHECKING:
+    from laser_phy.data.tokenizers import Tokenizer
+
+Array = NDArray[Any]
+Kind = Literal["image", "text"]
+Batch = tuple[Any, Any]
+Fetch = Callable[[Any, Any], Batch]
+"""`fetch(indices [batch], key [2]) -> (x, y)`: tensors of one batch; the key fixes every draw."""
+Sampler = Callable[[Array, Array], Fetch]
+"""`sampler(x_train, y_train) -> fetch`: how batches are made from the training examples."""
+
+
+class DataError(Refusal):
+    """Data that cannot be read or cannot be used as asked; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set in memory.
+
+    Images: `x_*` is float32 [example, height, width, channel], normalised; `y_*` is int32
+    [example], the class. Text: `x_*` is int32 [sequence, context], the tokens, and `y_*` of the
+    same shape holds the token that follows each.
+    """
+
+    name: str
+    kind: Kind
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+    num_classes: int
+    """Classes of images; size of the vocabulary of text: the logits that a model must give."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, in order; empty where there are none."""
+    sampler: Sampler | None = None
+    """How a batch is made from training examples; None takes them as they are."""
+    tokenizer: Tokenizer | None = None
+    """From text to tokens and back."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example: (height, width, channels) or (context,)."""
+        return tuple(self.x_train.shape[1:])
+
+
+class Dataset(Settings):
+    """What every kind of data set has."""
+
+    kind: ClassVar[Kind]
+
+    def load(self, seed: int = 0) -> Data:
+        """Read everything into memory.
+
+        Args:
+            seed: fixes what the data set draws, where it draws anything.
+
+        Raises:
+            DataError: if a file is missing or its content does not fit; says what to do.
+        """
+        raise NotImplementedError
+
+    @property
+    def train_examples_known(self) -> int | None:
+        """Training examples, where that can be told without reading them."""
+        return None
+
+
+def evenly_spaced(total: int, wanted: int | None) -> NDArray[np.int64]:
+    """Which `wanted` of `total` examples to keep.
+
+    They are spread over the whole file: the first ones of a file ordered by class would lack
+    most classes.
+    """
+    if wanted is None or wanted >= total:
+        return np.arange(total)
+    return np.arange(wanted) * total // wanted

@@ -1,0 +1,121 @@
+"""Settings of the model that is trained, `task.model`."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from laser_phy.data.base import Data, DataError, Kind
+from laser_phy.settings import Settings, one_of, setting
+
+
+class Model(Settings):
+    """What every kind of model has."""
+
+    takes: ClassVar[tuple[Kind, ...]] = ("image",)
+
+    def build(self, data: Data, seed: int) -> Any:
+        """The `keras.Model`, with logits for the classes of `data`.
+
+        Args:
+            data: gives the shape of an example and the number of classes.
+            seed: fixes the initial weights.
+
+        Raises:
+            DataError: if this model cannot learn from this data.
+        """
+        if data.kind not in self.takes:
+            raise DataError(
+                f"model {getattr(self, 'name', '')!r} learns from {' or '.join(self.takes)} data; "
+                f"data set {data.name!r} is {data.kind}."
+            )
+        return self._build(data, seed)
+
+    def _build(self, data: Data, seed: int) -> Any:
+        raise NotImplementedError
+
+
+class Linear(Model):
+    """One linear layer on the flattened image: 7,850 parameters on MNIST."""
+
+    name: Literal["linear"] = "linear"
+
+    def _build(self, data: Data, seed: int) -> Any:
+        from laser_phy import models
+
+        return models.linear(data.input_shape, data.num_classes, seed=seed)
+
+
+class Mlp(Model):
+    """Dense layers with ReLU between them, on the flattened image."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: tuple[int, ...] = setting((128,), unit="units a hidden layer")
+    """Units of each hidden layer."""
+
+    def _build(self, data: Data, seed: int) -> Any:
+        from laser_phy import models
+
+        return models.mlp(data.input_shape, data.num_classes, hidden=self.hidden, seed=seed)
+
+
+class Resnet18(Model):
+    """ResNet18 for small images: 11,173,962 parameters at width 64 with 10 classes."""
+
+    name: Literal["resnet18"] = "resnet18"
+    width: int = setting(64, ge=1, le=4096, unit="channels of the first stage")
+    """Channels of the first of four stages; each further one has twice as many."""
+
+    def _build(self, data: Data, seed: int) -> Any:
+        from laser_phy import models
+
+        height, width, channels = data.input_shape
+        return models.resnet18(
+            (height, width, channels), data.num_classes, width=self.width, seed=seed
+        )
+
+
+class KerasFile(Model):
+    """Any saved Keras model, as it was saved: weights included, logits out."""
+
+    name: Literal["keras"] = "keras"
+    path: str = setting(min_length=1, example="model.keras")
+    """The file that `model.save(path)` wrote."""
+    takes: ClassVar[tuple[Kind, ...]] = ("image", "text")
+
+    def _build(self, data: Data, seed: int) -> Any:
+        import keras
+
+        path = Path(self.path).expanduser()
+        if not path.exists():
+            raise DataError(
+                f"path {str(path)!r} does not exist; it must be a file that model.save(path) "
+                f"wrote. A relative path starts at the working folder, {Path.cwd()}."
+            )
+        try:
+            model = keras.models.load_model(path, compile=False)
+        except Exception as error:  # whatever is wrong with a file, Keras' own words say it
+            raise DataError(f"{path} cannot be loaded as a Keras model: {error}") from error
+        _check_fit(model, data, path)
+        return model
+
+
+def _check_fit(model: Any, data: Data, path: Path) -> None:
+    shape = model.input_shape[1:] if isinstance(model.input_shape, tuple) else ()
+    pairs = itertools.zip_longest(shape, data.input_shape, fillvalue=0)
+    if any(wanted not in (None, given) for wanted, given in pairs):
+        raise DataError(
+            f"{path} takes examples of shape {shape or model.input_shape}; "
+            f"data set {data.name!r} has {data.input_shape}."
+        )
+    logits = model.output_shape[-1] if isinstance(model.output_shape, tuple) else None
+    if logits is None or logits < data.num_classes:
+        raise DataError(
+            f"{path} gives {logits or model.output_shape} logits; data set {data.name!r} needs "
+            f"{data.num_classes}, one a class."
+        )
+
+
+MODELS = (Linear, Mlp, Resnet18, KerasFile)
+AnyModel = one_of(*MODELS)
