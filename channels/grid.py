@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,16 @@ class Grid:
         times: [time] index of every data-bearing OFDM symbol within the round.
         ofdm_symbols: OFDM symbols of the round, pilots included.
         symbol_duration_s: of one OFDM symbol with its cyclic prefix.
+        pilot_times: [pilot] index of every OFDM symbol within the round that carries pilots.
+        slot_symbols: OFDM symbols of a slot; pilots lie at the same places in all slots.
     """
 
     frequencies_hz: np.ndarray
     times: np.ndarray
     ofdm_symbols: int
     symbol_duration_s: float
+    pilot_times: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    slot_symbols: int = 1
 
     @property
     def elements(self) -> int:
@@ -78,4 +82,8 @@ def round_grid(ofdm: Any, symbols: int, *, pilots: bool = False) -> Grid:
         times=times,
         ofdm_symbols=int(end),
         symbol_duration_s=ofdm.symbol_duration_s,
+        pilot_times=(
+            np.arange(last // ofdm.slot_symbols + 1)[:, None] * ofdm.slot_symbols + pilot_times
+        ).ravel(),
+        slot_symbols=ofdm.slot_symbols,
     )
