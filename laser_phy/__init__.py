@@ -23,7 +23,7 @@ from laser_phy.settings import SettingsError
 if TYPE_CHECKING:
     from laser_phy import callbacks, models
     from laser_phy.results import load_run
-    from laser_phy.run import run
+    from laser_phy.runner import run
     from laser_phy.training import OverTheAir
     from laser_phy.uplink import Aggregate, Uplink
 
@@ -37,7 +37,7 @@ _LAZY = {
     "callbacks": ("laser_phy.callbacks", None),
     "load_run": ("laser_phy.results", "load_run"),
     "models": ("laser_phy.models", None),
-    "run": ("laser_phy.run", "run"),
+    "run": ("laser_phy.runner", "run"),
 }
 
 __all__ = [

@@ -106,8 +106,9 @@ class RunFolder:
 
     # ---- tables ----
 
-    def trim(self, epoch: int, rounds: int) -> None:
-        """Keep what happened before `epoch` and before round `rounds`: the state to go on from."""
+    def forget_after(self, epoch: int, rounds: int) -> None:
+        """Keep what happened before `epoch` and `rounds`: the state to go on from."""
+        self.summary.unlink(missing_ok=True)
         _trim(self.history, lambda row: int(row["epoch"]) < epoch)
         _trim(self.rounds, lambda row: int(row["round"]) < rounds)
 

@@ -170,5 +170,5 @@ def _objection(base: dict[str, Any], key: str, value: Any) -> str:
         found = zip(problems_of(error, Scenario), error.errors(), strict=True)
         for problem, item in found:
             if item["type"] != "value_error" or len(problem.path) >= len(path):
-                return problem.text
+                return problem.sentence
     return ""

@@ -61,7 +61,7 @@ class Settings(_Refusing):
 
     def to_config(self) -> dict[str, Any]:
         """The mapping that `from_config` takes back, with every default filled in."""
-        return self.model_dump(mode="json")
+        return _name_first(self.model_dump(mode="json"))
 
 
 def setting(
@@ -83,6 +83,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+def _name_first(value: Any) -> Any:
+    """The kind before its fields, as people write it; pydantic has inherited fields first."""
+    if isinstance(value, dict):
+        names = {"name": value["name"]} if "name" in value else {}
+        return names | {key: _name_first(item) for key, item in value.items() if key != "name"}
+    return [_name_first(item) for item in value] if isinstance(value, list) else value
 
 
 def _expand_name(value: Any) -> Any:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from laser_phy.problems import Path, Refusal, dotted
 
@@ -79,18 +81,43 @@ def override(source: Source, assignment: str) -> Source:
         raise SourceError(f"{label}: has no value; write {key}=null to leave it out.")
     tree = replaced(source.tree, path, read(text, label, lines=False).tree, label)
     where = {at: place for at, place in source.where.items() if at[: len(path)] != path}
-    return Source(source.label, tree, where | {path: label})
+    made = [path[:end] for end in range(1, len(path)) if path[:end] not in where]
+    return Source(source.label, tree, where | dict.fromkeys([*made, path], label))
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes nothing as `null`, where ruamel.yaml would leave the place empty."""
+
+    def represent_none(self, data: None) -> ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
 
 
 def write(tree: Mapping[str, Any]) -> str:
-    """YAML text that `read` turns back into the same values."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 100
+    """YAML text that `read` turns back into the same values; short groups on one line."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Representer = _Representer
+    yaml.width = 4096  # ruamel.yaml breaks lines in the middle of a group
     stream = io.StringIO()
-    yaml.dump(dict(tree), stream)
+    yaml.dump(_styled(tree), stream)
     return stream.getvalue()
+
+
+def _styled(value: Any) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    parts = value.values() if isinstance(value, dict) else value
+    innermost = not any(isinstance(part, dict | list) and part for part in parts)
+    styled: Any
+    if isinstance(value, dict):
+        styled = CommentedMap({key: _styled(part) for key, part in value.items()})
+    else:
+        styled = CommentedSeq([_styled(part) for part in value])
+    if innermost and len(str(value)) < 100:
+        styled.fa.set_flow_style()
+    return styled
 
 
 def replaced(tree: Any, path: tuple[str, ...], value: Any, label: str) -> Any:
@@ -152,7 +179,7 @@ class _Reader:
     def _scalar(self, node: ScalarNode) -> Any:
         tag, text = str(node.tag), str(node.value)
         kind = tag.rpartition(":")[2]
-        if tag.startswith("!") or kind in ("binary", "set", "omap"):
+        if kind not in ("str", "int", "float", "bool", "null", "timestamp"):
             raise self._refusal(node, f"tags such as {tag} are not used in scenarios.")
         plain = text.replace("_", "")
         if kind == "null":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from laser_phy.data import AnyDataset, AnyPartition, Iid
+from pydantic import model_validator
+
+from laser_phy.data import AnyDataset, AnyPartition, Iid, check_batch
 from laser_phy.model_zoo import AnyModel
 from laser_phy.settings import Settings, one_of, setting
 
@@ -109,5 +111,12 @@ class Task(Settings):
     """Decay of a running mean of the weights, which is evaluated too; null for none."""
     eval_batch_size: int = setting(256, ge=1, le=1_000_000, unit="examples")
     """Batch size of the evaluation; changes speed and memory, not results."""
-    steps_per_execution: int | None = setting(None, ge=1, le=4096, unit="rounds")
+    steps_per_execution: int | None = setting(None, ge=1, le=128, unit="rounds")
     """Rounds between two looks at the progress; changes speed, not results. null: chosen."""
+
+    @model_validator(mode="after")
+    def _shards_fill_a_batch(self) -> Self:
+        examples = self.dataset.train_examples_known
+        if examples is not None:  # else it is seen when the data is there
+            check_batch(self.partition.smallest_shard(examples, self.workers), self.batch_size)
+        return self

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 _ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 1 a real
@@ -24,34 +26,39 @@ def in_words(summary: Mapping[str, Any]) -> list[str]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def next_steps(summary: Mapping[str, Any], scenario: Mapping[str, Any], name: str) -> list[str]:
-    """Commands worth trying after this run."""
+def next_steps(
+    summary: Mapping[str, Any], scenario: Mapping[str, Any], command: str, folder: Path
+) -> list[str]:
+    """Commands worth trying after this run.
+
+    Args:
+        summary: as `summary.json` has it.
+        scenario: resolved, as `scenario.yaml` has it.
+        command: the scenario as the command line names it, with its `--set`s.
+        folder: of the run; others are put beside it.
+    """
     uplink = scenario["uplink"]
-    base = f"laser-phy run {name}"
-    steps = []
+    tries: list[tuple[str, list[str], str]] = []
     if uplink["compressor"]["name"] != "identity":
-        steps.append(
-            f"{base} --set 'uplink.compressor={{name: identity}}' --out {summary['name']}_identity"
-            "   # the same energy without compression"
-        )
-    budget = summary.get("energy_budget") or 0.0
-    if budget:
-        more = float(f"{4 * budget:.3g}")
-        steps.append(
-            f"{base} --set 'uplink.power={{energy_per_round: {more:g}}}' --out {summary['name']}_4x"
-            "   # four times the energy"
-        )
-    if uplink["channel"]["name"] != "awgn":
-        steps.append(
-            f"{base} --set 'uplink.channel={{name: awgn}}' --out {summary['name']}_awgn"
-            "   # noise alone, no fading"
-        )
-    elif len(steps) < 3:
-        steps.append(
-            f"{base} --set 'uplink.channel={{name: rayleigh}}' --set "
-            f"uplink.power_control=truncated_inversion --out {summary['name']}_rayleigh"
-            "   # over a fading channel"
-        )
+        change = ["uplink.compressor={name: identity}"]
+        tries.append(("uncompressed", change, "the same energy, nothing compressed"))
+    else:
+        change = ["uplink.compressor={name: laser, rank: 4}"]
+        tries.append(("laser", change, "the same energy on low-rank factors"))
+    if summary.get("energy_budget"):
+        more = float(f"{4 * summary['energy_budget']:.3g}")
+        change = [f"uplink.power={{energy_per_round: {more:g}}}"]
+        tries.append(("4x", change, "four times the energy"))
+    if uplink["channel"]["name"] in ("awgn", "ideal"):
+        change = ["uplink.channel=rayleigh", "uplink.power_control=truncated_inversion"]
+        tries.append(("rayleigh", change, "over a fading channel"))
+    else:
+        tries.append(("awgn", ["uplink.channel=awgn"], "noise alone, no fading"))
+    steps = []
+    for suffix, changes, why in tries:
+        sets = " ".join(f"--set {shlex.quote(change)}" for change in changes)
+        out = shlex.quote(str(folder.with_name(f"{folder.name}_{suffix}")))
+        steps.append(f"laser-phy run {command} {sets} --out {out}   # {why}")
     return steps
 
 

@@ -1,0 +1,179 @@
+"""From a scenario to the Keras model, the data and the tests that a run consists of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from laser_phy.folder import RunFolder
+from laser_phy.scenario import Scenario
+
+if TYPE_CHECKING:
+    from laser_phy.data import Data, Feed
+    from laser_phy.training import OverTheAir
+
+SMALL_MODEL = 200_000
+"""Parameters below which calling a step costs more than the step."""
+
+
+@dataclass
+class Assembly:
+    """What a run trains, on what, and how it is tested.
+
+    Attributes:
+        dropped: training examples that no worker has, as shards are equal.
+        steps_per_execution: rounds in one call of the training step.
+    """
+
+    scenario: Scenario
+    model: OverTheAir
+    data: Data
+    feed: Feed
+    dropped: int
+    steps_per_execution: int
+
+    @property
+    def rounds_per_epoch(self) -> int:
+        return self.feed.rounds_per_epoch
+
+    def introduction(self, planned: int) -> list[str]:
+        """What is about to happen, in sentences."""
+        task = self.scenario.task
+        parameters = sum(math.prod(v.shape) for v in self.model.model.trainable_variables)
+        left = f" ({self.dropped} examples left over)" if self.dropped else ""
+        return [
+            f"{task.workers} workers, {task.batch_size} examples each a round{left}; "
+            f"{task.model.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
+            f"epoch, {planned} in all.",
+            f"Tracing the training step, about {self._tracing_s():.0f} s ...",
+        ]
+
+    def _tracing_s(self) -> float:
+        """Seconds that tracing takes on an ordinary machine, from what was measured on two."""
+        return 4 + 0.2 * len(self.model.model.trainable_variables)
+
+    @property
+    def energy_budget(self) -> float:
+        """Energy a worker may spend in a round."""
+        return float(self.model.uplink.energy_budget)
+
+    def fit(self, first_epoch: int, rounds: int, callbacks: Sequence[Any]) -> None:
+        """Train from the beginning of an epoch until `rounds` rounds have passed in all."""
+        whole, rest = divmod(rounds, self.rounds_per_epoch)
+        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "callbacks": list(callbacks)}
+        if whole > first_epoch:
+            self.model.fit(
+                self.feed.dataset(first_epoch),
+                initial_epoch=first_epoch,
+                epochs=whole,
+                steps_per_epoch=self.rounds_per_epoch,
+                **options,
+            )
+        if rest and not self.model.stop_training:
+            last = max(whole, first_epoch)
+            self.model.fit(
+                self.feed.dataset(last),
+                initial_epoch=last,
+                epochs=last + 1,
+                steps_per_epoch=rest,
+                **options,
+            )
+
+    def test(self) -> dict[str, float]:
+        """Loss and metrics on the test data, of the weights and of their running mean."""
+        row = self._evaluate("val_")
+        if self.scenario.task.ema is not None:
+            with self.model.ema_weights():
+                row |= self._evaluate("ema_val_")
+        return row
+
+    def _evaluate(self, prefix: str) -> dict[str, float]:
+        logs = self.model.evaluate(
+            self.data.x_test,
+            self.data.y_test,
+            batch_size=self.scenario.task.eval_batch_size,
+            verbose=0,
+            return_dict=True,
+        )
+        row = {f"{prefix}{name}": float(value) for name, value in logs.items()}
+        if not math.isfinite(row[f"{prefix}loss"]):  # of such a model any other number is chance
+            row = dict.fromkeys(row, math.nan)
+        return row
+
+    # ---- what save_weights leaves out ----
+
+    def extra_state(self) -> dict[str, Any]:
+        """State of the model's random layers (dropout), which Keras does not save."""
+        return {"random": {path: value.numpy().tolist() for path, value in self._seeds().items()}}
+
+    def restore(self, folder: RunFolder, state: dict[str, Any]) -> None:
+        """Go back to the end of the epoch that `state` describes."""
+        self.model.load_weights(str(folder.checkpoints / state["weights"]))
+        for path, variable in self._seeds().items():
+            if path in state.get("random", {}):
+                variable.assign(state["random"][path])
+
+    def _seeds(self) -> dict[str, Any]:
+        return {
+            f"{index}:{variable.path}": variable
+            for index, variable in enumerate(self.model.variables)
+            if "seed_generator" in variable.path
+        }
+
+
+def assemble(scenario: Scenario, rounds: int | None = None) -> Assembly:
+    """Load the data, and build and compile the model.
+
+    Args:
+        scenario: what to build.
+        rounds: after how many rounds the run ends, where that is not the end of an epoch.
+
+    Raises:
+        Refusal: data that is not there or does not fit.
+    """
+    import keras
+
+    from laser_phy.data import Feed
+    from laser_phy.downlink import Downlink
+    from laser_phy.training import OverTheAir
+    from laser_phy.uplink import Uplink
+
+    task, seed = scenario.task, scenario.seed
+    data = task.dataset.load(seed)
+    shards = task.partition.split(data.y_train, task.workers, seed)
+    feed = Feed.of(data, shards, task.batch_size, seed)
+    keras.utils.set_random_seed(seed)  # for what a saved model draws, such as dropout
+    inner = task.model.build(data, seed)
+    model = OverTheAir(
+        inner,
+        workers=task.workers,
+        uplink=Uplink.from_config(scenario.uplink.to_config()),
+        downlink=Downlink.from_config(scenario.downlink.to_config()),
+        seed=seed,
+        ema=task.ema,
+    )
+    steps = _steps_per_execution(scenario, inner.count_params(), feed.rounds_per_epoch, rounds)
+    model.compile(
+        optimizer=task.optimizer.build(),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=steps,
+    )
+    dropped = len(data.y_train) - sum(map(len, shards))
+    return Assembly(scenario, model, data, feed, dropped, steps)
+
+
+def _steps_per_execution(
+    scenario: Scenario, parameters: int, rounds_per_epoch: int, rounds: int | None
+) -> int:
+    """The largest number of rounds a call that is allowed and leaves no rest.
+
+    Keras would go on past the end of the epoch with what does not fill a call.
+    """
+    wanted = scenario.task.steps_per_execution
+    if wanted is None:
+        wanted = 32 if parameters < SMALL_MODEL else 1
+    whole = math.gcd(rounds_per_epoch, rounds or 0)
+    return max(step for step in range(1, wanted + 1) if whole % step == 0)

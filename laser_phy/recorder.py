@@ -1,0 +1,154 @@
+"""Keeps a run's files while Keras trains: rows, tests, checkpoints, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from laser_phy.assembly import Assembly
+from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
+from laser_phy.folder import RunFolder
+from laser_phy.link_metrics import ENERGIES
+from laser_phy.progress import Progress
+
+FLUSH_ROUNDS = 128  # half of what the model remembers
+FLUSH_SECONDS = 0.5
+
+
+class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes `rounds.csv` as rounds pass, and `history.csv` and a checkpoint as epochs end.
+
+    Tests are run here and not by `fit`: the means of the link over the epoch are read before, and
+    the running mean of the weights is tested beside the weights.
+
+    Args:
+        assembly: what is trained.
+        folder: where the files go.
+        progress: where lines for people go.
+        planned: rounds until the run ends.
+        state: what the last checkpoint remembers, to go on from.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        folder: RunFolder,
+        progress: Progress,
+        planned: int,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        state = state or {}
+        self.assembly, self.folder, self.progress = assembly, folder, progress
+        self.planned = planned
+        self.diverged = False
+        self.rounds = int(state.get("rounds", 0))
+        self.training_s = float(state.get("training_s", 0.0))
+        self.counted_rounds = int(state.get("counted_rounds", 0))
+        self._link_totals: dict[str, float] = dict(state.get("link_totals", {}))
+        self._earlier_s = float(state.get("wall_s", 0.0))
+        self._began = self._epoch_began = time.perf_counter()
+        self._flushed = 0.0
+        self._batch = 0
+        self._flushed_batch = 0
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of the run, those before it was resumed included."""
+        return self._earlier_s + time.perf_counter() - self._began
+
+    # ---- Keras' calls ----
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batch = self._flushed_batch = 0
+        self._epoch_began = time.perf_counter()
+        self._first_batch_s: float | None = None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.perf_counter()
+        if self._first_batch_s is None:  # it holds the tracing, and is left out of the speed
+            self._first_batch_s, self._first_batch = now, batch + 1
+        self._batch = batch + 1
+        waited = self._batch - self._flushed_batch
+        if waited >= FLUSH_ROUNDS or now - self._flushed > FLUSH_SECONDS:
+            self.flush(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.flush(logs)
+        if self._first_batch_s is not None:
+            self.training_s += time.perf_counter() - self._first_batch_s
+            self.counted_rounds += self._batch - self._first_batch
+        self._add_link_totals()
+        row = {"epoch": epoch, "rounds": self.rounds}
+        row |= {name: float(value) for name, value in (logs or {}).items()}
+        row |= self.assembly.test()
+        self.folder.append(self.folder.history, [row])
+        if self.rounds == (epoch + 1) * self.assembly.rounds_per_epoch and not self.diverged:
+            self._checkpoint(epoch + 1)
+        self.progress.epoch(row, self.assembly.scenario.task.epochs)
+        self.model.reset_metrics()
+
+    # ---- parts ----
+
+    def flush(self, logs: Any = None) -> None:
+        """Write the rows of the rounds that passed since the last time."""
+        rows = self.assembly.model.round_trace(self.rounds)
+        self._flushed, self._flushed_batch = time.perf_counter(), self._batch
+        if not rows:
+            return
+        self.folder.append(self.folder.rounds, rows)
+        self.rounds = int(rows[-1]["round"]) + 1
+        if not all(math.isfinite(row["loss"]) for row in rows):
+            self.diverged = True
+            self.model.stop_training = True
+        live = rows[-1] | {k: float(v) for k, v in (logs or {}).items() if k not in rows[-1]}
+        self.progress.round(live, self.planned, self._seconds_left())
+
+    def link_means(self) -> dict[str, float]:
+        """The diagnostics over the run: means, maxima, and ratios in dB of summed energies."""
+        totals = self._link_totals
+        rounds = totals.get("rounds", 0.0)
+        if not rounds:
+            return {}
+        means = {name: totals[name] / rounds for name in NAMES if name not in RATIOS_DB}
+        means |= {name: totals[f"max_{name}"] for name in MAXIMA}
+        for name, (numerator, denominator) in RATIOS_DB.items():
+            means[name] = float(ratio_db(np.float64(totals[numerator]), totals[denominator]))
+        return {name: means[name] for name in NAMES}
+
+    def interrupted(self) -> None:
+        """Keep the rounds of an epoch that was cut short."""
+        self.flush()
+        self._add_link_totals()
+
+    def _seconds_left(self) -> float:
+        if self._first_batch_s is None or self._batch <= self._first_batch:
+            return math.nan
+        since = time.perf_counter() - self._first_batch_s
+        return (self.planned - self.rounds) * since / (self._batch - self._first_batch)
+
+    def _add_link_totals(self) -> None:
+        metrics = self.assembly.model.link_metrics
+        sums = dict(zip(NAMES + ENERGIES, np.asarray(metrics.sums).tolist(), strict=True))
+        sums["rounds"] = float(np.asarray(metrics.rounds))
+        for name, value in sums.items():
+            self._link_totals[name] = self._link_totals.get(name, 0.0) + value
+        for name, value in zip(MAXIMA, np.asarray(metrics.maxima).tolist(), strict=True):
+            key = f"max_{name}"
+            self._link_totals[key] = max(self._link_totals.get(key, 0.0), value)
+
+    def _checkpoint(self, epoch: int) -> None:
+        state = {
+            "epoch": epoch,
+            "rounds": self.rounds,
+            "wall_s": self.wall_s,
+            "training_s": self.training_s,
+            "counted_rounds": self.counted_rounds,
+            "link_totals": self._link_totals,
+            **self.assembly.extra_state(),
+        }
+        self.folder.write_state(state, self.assembly.model.save_weights)

@@ -1,0 +1,128 @@
+"""Run a scenario: from its settings to a folder with numbers, weights and a figure."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laser_phy import libraries
+from laser_phy.folder import RunFolder, finite, write_whole
+from laser_phy.problems import Refusal
+from laser_phy.progress import Progress
+from laser_phy.scenario import Scenario, load_scenario
+from laser_phy.words import in_words, next_steps
+
+if TYPE_CHECKING:
+    from laser_phy.results import Run
+
+
+class RunError(Refusal):
+    """A run that was asked for in a way that cannot be."""
+
+
+def run(
+    scenario: Scenario | Mapping[str, Any] | str | Path,
+    out: str | Path | None = None,
+    rounds: int | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> Run:
+    """Run a scenario, or go on with an unfinished run of it.
+
+    Args:
+        scenario: settings, a mapping as a YAML file has it, a file, or the name of one that ships.
+        out: folder to write to; `runs/<name>` unless given.
+        rounds: stop after that many rounds in all, those before a resume included.
+        quiet: say nothing.
+        command: the scenario as the command line named it, for hints.
+
+    Returns:
+        The run as `load_run` gives it. Its status is `done`, `diverged` or `interrupted`.
+
+    Raises:
+        Refusal: a scenario, data or a folder that does not fit; the message says what to do.
+    """
+    if isinstance(scenario, str | Path):
+        command = command or str(scenario)
+        scenario = load_scenario(scenario)
+    elif isinstance(scenario, Mapping):
+        scenario = Scenario.from_config(scenario)
+    if rounds is not None and rounds < 1:
+        raise RunError(f"--rounds must be >= 1 (rounds); got {rounds}.")
+    folder = RunFolder(Path(out) if out is not None else Path("runs") / scenario.name)
+    command = command or str(folder.scenario)
+    with Progress(quiet=quiet) as progress:
+        folder.prepare(scenario)
+        if _is_finished(folder, rounds):
+            progress.say(f"{folder.path} holds this run, and it is finished. To run it again, give")
+            progress.say(f"another folder with --out, or remove this one: rm -r {folder.path}")
+        else:
+            _train(scenario, folder, rounds, progress)
+        from laser_phy.results import load_run
+
+        result = load_run(folder.path)
+        _tell(result, command, progress)
+    return result
+
+
+def _is_finished(folder: RunFolder, rounds: int | None) -> bool:
+    summary = folder.read_summary()
+    if summary is None or summary["status"] == "interrupted":
+        return False
+    wanted = min(rounds or math.inf, summary["rounds_planned"])
+    return summary["status"] == "diverged" or summary["rounds"] >= wanted
+
+
+def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: Progress) -> None:
+    progress.say(f"{scenario.name}: writing to {folder.path}")
+    if "tensorflow" not in sys.modules:
+        progress.say("Loading TensorFlow and Sionna, about 10 s ...")
+    libraries.load()
+    import numpy as np
+
+    from laser_phy.assembly import assemble
+    from laser_phy.recorder import Recorder
+    from laser_phy.summary import summarise
+
+    assembly = assemble(scenario, rounds)
+    whole = scenario.task.epochs * assembly.rounds_per_epoch
+    planned = min(rounds or whole, whole)
+    state = folder.read_state() or {}
+    epoch, done = state.get("epoch", 0), state.get("rounds", 0)
+    if done:
+        assembly.restore(folder, state)
+        progress.say(f"Going on after epoch {epoch}, round {done}.")
+    folder.forget_after(epoch, done)
+    recorder = Recorder(assembly, folder, progress, planned, state)
+    for line in assembly.introduction(planned):
+        progress.say(line)
+    status = "done"
+    try:
+        assembly.fit(epoch, planned, [recorder])
+    except KeyboardInterrupt:
+        status = "interrupted"
+        recorder.interrupted()
+    status = "diverged" if recorder.diverged else status
+    np.savez(folder.snapshot, **assembly.model.uplink.snapshot(round=0))
+    summary = summarise(assembly, recorder, folder, status, planned=whole)
+    write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
+
+
+def _tell(result: Run, command: str, progress: Progress) -> None:
+    """What came out, where it is, and what to try next."""
+    from laser_phy.report import overview
+
+    progress.say()
+    for paragraph in in_words(result.summary):
+        progress.say(paragraph)
+    progress.say(f"Figure: {overview(result.path)}")
+    if result.summary["status"] == "interrupted":
+        progress.say(f"To go on from the last epoch: laser-phy run {command} --out {result.path}")
+        return
+    progress.say("What to try next:")
+    for step in next_steps(result.summary, result.scenario.to_config(), command, result.path):
+        progress.say(f"  {step}")

@@ -1,0 +1,53 @@
+"""`summary.json`: what came out of a run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from laser_phy.assembly import Assembly
+from laser_phy.folder import RunFolder
+from laser_phy.libraries import versions
+from laser_phy.recorder import Recorder
+
+
+def summarise(
+    assembly: Assembly, recorder: Recorder, folder: RunFolder, status: str, planned: int
+) -> dict[str, Any]:
+    """The summary of a run that ended with `status`, of `planned` rounds its scenario has."""
+    scenario = assembly.scenario
+    history = folder.read_rows(folder.history)
+    seconds = recorder.training_s
+    return {
+        "name": scenario.name,
+        "seed": scenario.seed,
+        "status": status,
+        "rounds": recorder.rounds,
+        "rounds_planned": planned,
+        "epochs": len(history),
+        "metric": _metric(history, with_ema=scenario.task.ema is not None),
+        "uplink": recorder.link_means(),
+        "downlink": {},
+        "energy_budget": assembly.energy_budget,
+        "budget_rule": scenario.uplink.power.budget,
+        "workers": scenario.task.workers,
+        "dropped_examples": assembly.dropped,
+        "wall_s": round(recorder.wall_s, 3),
+        "rounds_per_s": round(recorder.counted_rounds / seconds, 3) if seconds > 0 else math.nan,
+        "versions": versions(),
+    }
+
+
+def _metric(history: list[dict[str, float]], with_ema: bool) -> dict[str, Any]:
+    """The test accuracy after the last epoch, and the best of all epochs."""
+    name = "val_accuracy"
+    metric: dict[str, Any] = {"name": name, **_final_and_best(history, name)}
+    if with_ema:
+        metric["ema"] = _final_and_best(history, f"ema_{name}")
+    return metric
+
+
+def _final_and_best(history: list[dict[str, float]], column: str) -> dict[str, float]:
+    values = [row.get(column, math.nan) for row in history]
+    finite = [value for value in values if math.isfinite(value)]
+    return {"final": values[-1] if values else math.nan, "best": max(finite, default=math.nan)}
