@@ -6,13 +6,27 @@ imports neither sionna nor tensorflow: the settings are light, `build` does the 
 
 from laser_phy.channels.awgn import Awgn
 from laser_phy.channels.base import Channel, Fading
+from laser_phy.channels.cdl import Cdl
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.ideal import Ideal
 from laser_phy.channels.rayleigh import Rayleigh
+from laser_phy.channels.rician import Rician
 from laser_phy.channels.tdl import Tdl
 from laser_phy.settings import one_of
 
-KINDS = (Ideal, Awgn, Rayleigh, Tdl)
+KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl)
 AnyChannel = one_of(*KINDS)
 
-__all__ = ["KINDS", "AnyChannel", "Awgn", "Channel", "Fading", "Grid", "Ideal", "Rayleigh", "Tdl"]
+__all__ = [
+    "KINDS",
+    "AnyChannel",
+    "Awgn",
+    "Cdl",
+    "Channel",
+    "Fading",
+    "Grid",
+    "Ideal",
+    "Rayleigh",
+    "Rician",
+    "Tdl",
+]

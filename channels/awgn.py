@@ -35,9 +35,12 @@ class Noise:
         self.variance = variance
         self._block = AWGN()
 
-    def add(self, symbols: Any, round_: Any) -> Any:
-        """`symbols` [antenna, symbol] complex64 with the noise of round `round_` added."""
+    def add(self, symbols: Any, round_: Any, part: int = 0) -> Any:
+        """`symbols` [antenna, symbol] complex64 with the noise of round `round_` added.
+
+        `part` counts the transmissions of a round.
+        """
         if self.variance == 0:
             return symbols
-        randomness.seek(self.key, round_)
+        randomness.seek(self.key, round_, part)
         return self._block(symbols, self.variance)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from laser_phy.channels import randomness
 from laser_phy.channels.base import Channel, Fading
-from laser_phy.channels.gain_law import GainLaw, Rician
+from laser_phy.channels.gain_law import GainLaw
+from laser_phy.channels.gain_law import Rician as RicianLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.lazy import tf
 from laser_phy.settings import setting
+
+if TYPE_CHECKING:
+    from laser_phy.channels.rician import Rician
 
 
 class Rayleigh(Channel):
@@ -23,7 +27,7 @@ class Rayleigh(Channel):
 
     @property
     def law(self) -> GainLaw:
-        return Rician(0.0)
+        return RicianLaw(0.0)
 
     def build(self, grid: Grid, key: int, workers: int) -> RayleighFading:
         return RayleighFading(grid, key, self, workers)
@@ -32,7 +36,7 @@ class Rayleigh(Channel):
 class RayleighFading(Fading):
     """One draw of Sionna's block a worker and realisation, its batch the coherence blocks."""
 
-    def __init__(self, grid: Grid, key: int, settings: Rayleigh, workers: int) -> None:
+    def __init__(self, grid: Grid, key: int, settings: Rayleigh | Rician, workers: int) -> None:
         from sionna.phy.channel import RayleighBlockFading
 
         super().__init__(grid, key, settings, workers)

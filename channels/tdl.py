@@ -1,27 +1,28 @@
-"""3GPP 38.901 tapped delay lines, by Sionna: frequency-selective, moving at a Doppler."""
+"""3GPP 38.901 tapped delay lines from Sionna's tables: frequency-selective, moving at a Doppler."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+import math
+from typing import Any, Literal
+
+import numpy as np
 
 from laser_phy.channels import randomness
-from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.gain_law import GainLaw, Rician
 from laser_phy.channels.grid import Grid
-from laser_phy.channels.paths import PathResponse
+from laser_phy.channels.moving import Moving, PathFading
+from laser_phy.channels.profiles import SPECULAR_RATIO
 from laser_phy.lazy import tf
 from laser_phy.settings import setting
 
-# Power of the specular component over all the rest (linear), from the tap powers of 38.901, Tables
-# 7.7.2-4 and 7.7.2-5. A test compares them with Sionna's own tables.
-SPECULAR_RATIO = {"A": 0.0, "B": 0.0, "C": 0.0, "D": 7.915250, "E": 8.454200}
+SINUSOIDS = 20  # of a tap, Sionna's default
+SPECULAR_ANGLE = math.pi / 4  # angle of arrival of the specular path, Sionna's default
 
 
-class Tdl(Channel):
+class Tdl(Moving):
     """TDL-A to E with a given delay spread; slow at walking speed, fast at vehicle speed.
 
-    Every worker has a channel of its own. Within a round it moves from OFDM symbol to OFDM symbol
-    with continuous phase; rounds are independent unless `coherence_rounds` holds one.
+    Every worker has a channel of its own.
     """
 
     name: Literal["tdl"] = "tdl"
@@ -29,12 +30,6 @@ class Tdl(Channel):
     """A to C have no line of sight; D and E have one."""
     delay_spread_s: float = setting(100e-9, ge=0, le=1e-3, unit="s")
     """RMS delay spread."""
-    carrier_hz: float = setting(3.5e9, gt=0, le=1e12, unit="Hz")
-    """Carrier frequency."""
-    speed_mps: float = setting(1.0, ge=0, le=1e4, unit="m/s")
-    """Speed of every worker; sets the Doppler."""
-
-    moves: ClassVar[bool] = True
 
     @property
     def law(self) -> GainLaw:
@@ -46,12 +41,18 @@ class Tdl(Channel):
         return TdlFading(grid, key, self, workers)
 
 
-class TdlFading(Fading):
-    """Sionna's TDL, one link a worker, as a matrix product over its paths.
+class TdlFading(PathFading):
+    """Sum of sinusoids, one link a worker:
 
-    Sionna's speed is a constant of the block, so it is built for 1 m/s and time is scaled by the
-    speed instead: only their product enters, and a change of speed retraces nothing.
+        a[m, p, t] = sqrt(P_p / N) sum_n e^(j phi[m, p, n]) e^(j w t cos alpha[p, n])
+
+    with w = 2 pi f_c v / c and alpha[p, n] = (2 pi n + theta[p, n]) / N; the specular path adds
+    sqrt(P_0) e^(j (w t cos(pi/4) + phi_0)). Tables, draws and their order are those of Sionna's
+    TDL, which gives the same numbers (a test) after building [antenna, path, time, sinusoid]; as a
+    product over n, nothing larger than [path, time, sinusoid] is built, however many antennas.
     """
+
+    settings: Tdl
 
     def __init__(self, grid: Grid, key: int, settings: Tdl, workers: int) -> None:
         from sionna.phy.channel.tr38901 import TDL
@@ -62,14 +63,44 @@ class TdlFading(Fading):
             settings.profile,
             settings.delay_spread_s,
             settings.carrier_hz,
+            num_sinusoids=SINUSOIDS,
+            los_angle_of_arrival=SPECULAR_ANGLE,
             min_speed=1.0,
             num_rx_ant=settings.antennas,
         )
-        self._paths = PathResponse(grid, self.tdl.delays)
+        self._delays = np.asarray(self.tdl.delays)
+        self._specular = float(self.tdl.mean_power_los) if self.tdl.los else 0.0
+        powers = np.asarray(self.tdl.mean_powers, np.float64)
+        powers[0] -= self._specular
+        self._amplitudes = np.sqrt(powers / SINUSOIDS)  # [path]
 
-    def response(self, state: Any, worker: Any) -> Any:
+    def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
         realisation, speed_mps = state
+        angles, phases, specular_phase = self._draw(realisation, worker)
+        doppler = 2 * math.pi / self.settings.wavelength_m  # rad/s at 1 m/s
+        times = tf.range(self.steps, dtype=tf.float32) / self.rate(speed_mps)
+        turns = doppler * tf.cos(angles)[..., tf.newaxis] * times  # path, sinusoid, time
+        scaled = tf.cast(self._amplitudes[:, None, None], tf.complex64) * _phasor(phases)
+        gains = tf.transpose(tf.matmul(scaled, _phasor(turns)), [1, 0, 2])  # antenna, path, time
+        if self._specular:
+            turn = doppler * math.cos(SPECULAR_ANGLE) * times + specular_phase
+            line_of_sight = math.sqrt(self._specular) * _phasor(turn)  # the same on all antennas
+            gains = tf.concat([gains[:, :1] + line_of_sight, gains[:, 1:]], axis=1)
+        return gains, self._delays
+
+    def _draw(self, realisation: Any, worker: Any) -> tuple[Any, Any, Any]:
+        """alpha [path, sinusoid], phi [path, antenna, sinusoid], phi_0, in Sionna's order."""
+        from sionna.phy import config
+
         randomness.seek(self.key, realisation, worker)
-        rate = tf.math.reciprocal(self.grid.symbol_duration_s * speed_mps)  # inf at rest: t = 0
-        gains, _ = self.tdl(1, self.grid.ofdm_symbols, rate)
-        return self._paths(gains[0, 0, :, 0, 0])  # antenna, path, OFDM symbol
+        paths, antennas, pi = len(self._delays), self.settings.antennas, math.pi
+        config.tf_rng.uniform([1], 1.0, 1.0)  # the Doppler, which has no spread here
+        theta = config.tf_rng.uniform([paths, SINUSOIDS], -pi / SINUSOIDS, pi / SINUSOIDS)
+        phases = config.tf_rng.uniform([antennas, paths, SINUSOIDS], -pi, pi)
+        specular = config.tf_rng.uniform([], -pi, pi) if self._specular else None
+        steps = 2 * pi / SINUSOIDS * np.arange(1, SINUSOIDS + 1, dtype=np.float32)
+        return steps + theta, tf.transpose(phases, [1, 0, 2]), specular
+
+
+def _phasor(angle: Any) -> Any:
+    return tf.complex(tf.cos(angle), tf.sin(angle))

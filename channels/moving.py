@@ -1,0 +1,71 @@
+"""Channels made of paths that move: settings, and responses from path gains and delays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal
+
+from laser_phy.channels.base import Channel, Fading
+from laser_phy.channels.grid import Grid
+from laser_phy.channels.paths import PathResponse
+from laser_phy.lazy import tf
+from laser_phy.settings import setting
+
+SPEED_OF_LIGHT_MPS = 299_792_458.0
+
+
+class Moving(Channel):
+    """Fields of every channel whose workers move.
+
+    Within a round the channel moves with continuous phase from OFDM symbol to OFDM symbol, slot to
+    slot; rounds are independent unless `coherence_rounds` holds a realisation.
+    """
+
+    domain: Literal["frequency"] = setting("frequency")
+    """`frequency`: one gain a resource element."""
+    carrier_hz: float = setting(3.5e9, gt=0, le=1e12, unit="Hz")
+    """Carrier frequency."""
+    speed_mps: float = setting(1.0, ge=0, le=1e4, unit="m/s")
+    """Speed of every worker; sets the Doppler."""
+
+    moves: ClassVar[bool] = True
+
+    @property
+    def wavelength_m(self) -> float:
+        """Wavelength of the carrier."""
+        return SPEED_OF_LIGHT_MPS / self.carrier_hz
+
+
+class PathFading(Fading):
+    """Responses as matrix products over paths.
+
+    A channel has one class below this, which gives `paths`. Models are built for 1 m/s, and time is
+    scaled by the speed instead: only their product enters, and a change of speed retraces nothing.
+    """
+
+    settings: Moving
+
+    def __init__(self, grid: Grid, key: int, settings: Moving, workers: int) -> None:
+        super().__init__(grid, key, settings, workers)
+        self.steps = grid.ofdm_symbols
+        self._response = PathResponse(grid)
+
+    @abstractmethod
+    def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
+        """The paths of one worker over the round.
+
+        Args:
+            state: of `draw`.
+            worker: int32 scalar.
+
+        Returns:
+            Gains [antenna, path, step] complex64 at the times n / `rate`, and delays [path] in
+            seconds: an array where they never change, else a tensor.
+        """
+
+    def rate(self, speed_mps: Any) -> Any:
+        """Steps a second of a model that is built for 1 m/s; infinite at rest, so that t = 0."""
+        return tf.math.reciprocal(self.grid.symbol_duration_s * speed_mps)
+
+    def response(self, state: Any, worker: Any) -> Any:
+        return self._response(*self.paths(state, worker))
