@@ -76,6 +76,45 @@ class Resnet18(Model):
         )
 
 
+class Gpt(Model):
+    """A language model of GPT-2's shape; 123,980,544 parameters with preset `gpt2`."""
+
+    name: Literal["gpt"] = "gpt"
+    takes: ClassVar[tuple[Kind, ...]] = ("text",)
+    preset: Literal["nano", "mini", "gpt2"] = "nano"
+    """Sizes to start from; each of those below replaces one of them."""
+    layers: int | None = setting(None, ge=1, le=1024, unit="blocks")
+    """Blocks of attention and feed-forward network; null: the preset's."""
+    heads: int | None = setting(None, ge=1, le=1024, unit="heads")
+    """Heads of attention, a divisor of `embedding`; null: the preset's."""
+    embedding: int | None = setting(None, ge=1, le=65536, unit="width")
+    """Width of the residual stream; null: the preset's."""
+    vocabulary: int | None = setting(None, ge=1, le=1_000_000, unit="tokens")
+    """Number of logits, at least as many as the tokenizer has tokens; null: as many."""
+    dropout: float | None = setting(None, ge=0, lt=1, unit="probability")
+    """Probability that a value is dropped in training; null: the preset's."""
+
+    def _build(self, data: Data, seed: int) -> Any:
+        from laser_phy import models
+
+        vocabulary = self.vocabulary or data.num_classes
+        if vocabulary < data.num_classes:
+            raise DataError(
+                f"vocabulary must be >= {data.num_classes}, the tokens of data set {data.name!r}; "
+                f"got {vocabulary}."
+            )
+        return models.gpt(
+            self.preset,
+            layers=self.layers,
+            heads=self.heads,
+            embedding=self.embedding,
+            context=data.input_shape[0],
+            vocabulary=vocabulary,
+            dropout=self.dropout,
+            seed=seed,
+        )
+
+
 class KerasFile(Model):
     """Any saved Keras model, as it was saved: weights included, logits out."""
 
@@ -86,6 +125,8 @@ class KerasFile(Model):
 
     def _build(self, data: Data, seed: int) -> Any:
         import keras
+
+        import laser_phy.models.transformer  # noqa: F401  (Keras is to know our layers)
 
         path = Path(self.path).expanduser()
         if not path.exists():
@@ -117,5 +158,5 @@ def _check_fit(model: Any, data: Data, path: Path) -> None:
         )
 
 
-MODELS = (Linear, Mlp, Resnet18, KerasFile)
+MODELS = (Linear, Mlp, Resnet18, Gpt, KerasFile)
 AnyModel = one_of(*MODELS)

@@ -20,9 +20,12 @@ from laser_phy.data.partition import (
     check_batch,
     check_shards,
 )
+from laser_phy.data.split_view import draw_split, label_counts, split_table
+from laser_phy.data.text import Pydocs, TextDataset, TextFile, Wikitext103
+from laser_phy.data.tokenizers import AnyTokenizer, Bpe, Bytes
 from laser_phy.settings import one_of
 
-DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz)
+DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103)
 AnyDataset = one_of(*DATASETS)
 
 __all__ = [
@@ -31,7 +34,10 @@ __all__ = [
     "AnyAugmentation",
     "AnyDataset",
     "AnyPartition",
+    "AnyTokenizer",
+    "Bpe",
     "ByLabel",
+    "Bytes",
     "Cifar10",
     "Cifar100",
     "CropFlip",
@@ -48,6 +54,13 @@ __all__ = [
     "Normalize",
     "Npz",
     "Partition",
+    "Pydocs",
+    "TextDataset",
+    "TextFile",
+    "Wikitext103",
     "check_batch",
     "check_shards",
+    "draw_split",
+    "label_counts",
+    "split_table",
 ]
