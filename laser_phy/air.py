@@ -58,6 +58,12 @@ class AirRecord(NamedTuple):
     symbols: Any
     air_time_ms: Any
 
+    def joined(self, later: AirRecord) -> AirRecord:
+        """The record of two transmissions of a round, one after the other."""
+        sums = AirRecord(*[a + b for a, b in zip(self, later, strict=True)])
+        silent = self.silent * self.symbols + later.silent * later.symbols
+        return sums._replace(silent=silent / sums.symbols)
+
 
 class _Sums(NamedTuple):
     """Accumulated over workers.

@@ -19,7 +19,7 @@ from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
 from laser_phy.diagnostics import control_bytes, round_diagnostics
-from laser_phy.power import mean_shares
+from laser_phy.power import first_pass_shares, mean_shares
 from laser_phy.snapshot import snapshot
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
@@ -117,7 +117,7 @@ class Uplink(keras.layers.Layer):
         self.round = variable("round", (), 0, "int64")
         self.memory = variable("memory", (self.workers, self.codec.memory_size), 0.0)
         self.state = [
-            variable(f"state_{i}", value.shape, value)
+            variable(f"state_{i}", value.shape, value, str(value.dtype))
             for i, value in enumerate(self.codec.initial_state())
         ]
 
@@ -130,7 +130,7 @@ class Uplink(keras.layers.Layer):
     @property
     def symbols_per_round(self) -> float:
         """Data symbols of a round, the mean over kinds of round."""
-        return float(np.mean([layout.symbols for layout in self.layouts]))
+        return self.codec.passes * float(np.mean([layout.symbols for layout in self.layouts]))
 
     @property
     def energy_budget(self) -> float:
@@ -144,7 +144,7 @@ class Uplink(keras.layers.Layer):
 
     def _in_phase(self, function: Any) -> Any:
         """`function(phase)` for the kind of round this is; every kind has static shapes."""
-        if len(self.layouts) == 1:
+        if len(self.layouts) == 1 or self.codec.passes > 1:
             return function(0)
         branches = [lambda i=i: function(i) for i in range(len(self.layouts))]
         return tf.switch_case(self._phase(), branches)
@@ -157,13 +157,19 @@ class Uplink(keras.layers.Layer):
             gradients: list of float32 tensors of the built shapes.
         """
         gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
-        state = [variable.value for variable in self.state]
+        return self._remember(
+            worker,
+            lambda memory, state: self._in_phase(
+                lambda phase: self.codec.encode(phase, gradients, memory, state)
+            ),
+        )
+
+    def _remember(self, worker: Any, encode: Callable[[Any, Any], tuple[Message, Any]]) -> Message:
+        """The message of `encode(memory, state)`, whose new memory the worker keeps."""
         remembers = self.codec.memory_size > 0
         # gather, not memory[worker]: slicing a variable copies all of it
         memory = tf.gather(self.memory.value, worker) if remembers else tf.zeros([0])
-        message, memory = self._in_phase(
-            lambda phase: self.codec.encode(phase, gradients, memory, state)
-        )
+        message, memory = encode(memory, [variable.value for variable in self.state])
         if remembers:
             index = tf.reshape(worker, [1, 1])
             self.memory.value.scatter_nd_update(index, memory[tf.newaxis])
@@ -176,33 +182,71 @@ class Uplink(keras.layers.Layer):
             messages: `Message` whose fields have a leading worker axis.
             mean_gradients: the true mean, for the diagnostic `gradient_nmse_db` alone.
         """
-        budget = self.energy.value * mean_shares(
-            self.settings.power.allocation, messages.sent_norms, messages.source_norms
+        gradients, state, air, left = self._in_phase(
+            lambda phase: self._over_the_air(phase, messages, self.energy.value)
         )
-        gradients, state, air = self._in_phase(
-            lambda phase: self._over_the_air(phase, messages, budget)
-        )
-        for variable, value in zip(self.state, state, strict=True):
-            variable.assign(value)
+        self._share(state)
+        for phase in range(1, self.codec.passes):
+            messages = self._resume(phase)
+            more, state, record, left = self._over_the_air(phase, messages, left)
+            self._share(state)
+            air = air.joined(record)
+            gradients = [
+                b if a is None else a if b is None else a + b
+                for a, b in zip(gradients, more, strict=True)
+            ]
         diagnostics = round_diagnostics(air, gradients, mean_gradients)
         diagnostics["control_bytes_per_round"] = tf.constant(
-            float(control_bytes(self.settings.power, self.workers, len(self.shapes)))
+            float(control_bytes(self.settings.power, self.workers, self.codec.round_blocks))
         )
         self.round.assign_add(1)
         return Aggregate(gradients, diagnostics)
 
-    def _over_the_air(self, phase: int, messages: Message, budget: Any) -> tuple[Any, Any, Any]:
+    def _share(self, state: Sequence[Any]) -> None:
+        """What server and workers know from now on."""
+        for variable, value in zip(self.state, state, strict=True):
+            variable.assign(value)
+
+    def _resume(self, phase: int) -> Message:
+        """The workers' messages of a later pass of the same round, from their memories."""
+
+        def step(worker: Any, carry: Any) -> tuple[Message, Any]:
+            return self._remember(worker, lambda m, s: self.codec.resume(phase, m, s)), carry
+
+        return self.collect(step, [], phase)[0]
+
+    def _budget(self, phase: int, messages: Message, energy: Any) -> Any:
+        """[block] energy p_j of this pass, of `energy` for it and the passes that follow."""
+        codec, allocation = self.codec, self.settings.power.allocation
+        shares = mean_shares(
+            allocation, messages.sent_norms, messages.source_norms, codec.noise_gains(phase),
+            self.settings.receiver.name,
+        )  # fmt: skip
+        if phase == codec.passes - 1 or codec.passes == 1:
+            return energy * shares
+        return energy * shares * first_pass_shares(
+            allocation, np.float32(codec.phases[phase]), codec.followers(phase), energy * shares,
+            self.workers, codec.first_share,
+        )  # fmt: skip
+
+    def _over_the_air(self, phase: int, messages: Message, energy: Any) -> tuple[Any, ...]:
+        """Decoded gradients, shared state, record, and what is left of `energy`."""
         layout = self.layouts[phase]
+        budget = self._budget(phase, messages, energy)
         messages = messages._replace(reals=messages.reals[:, : layout.size])
         round_ = self.round.value
         realisation = round_ // self.settings.channel.coherence_rounds
         estimate, air = self.airs[phase].transmit(
             messages, budget, realisation, self.speed_mps.value,
-            add_noise=lambda symbols: self.noise.add(symbols, round_),
+            add_noise=lambda symbols: self.noise.add(symbols, round_, self._pass(phase)),
         )  # fmt: skip
         state = [variable.value for variable in self.state]
         gradients, state = self.codec.decode(phase, estimate, state)
-        return gradients, state, air
+        return gradients, state, air, energy - tf.reduce_sum(budget)
+
+    def _pass(self, phase: int) -> int:
+        """Which transmission of the round a phase is."""
+        return phase if self.codec.passes > 1 else 0
 
     def snapshot(self, round: int = 0) -> dict[str, np.ndarray]:
         """Channel and power over the subcarriers in a round: `laser_phy.snapshot`."""
@@ -227,7 +271,9 @@ class Uplink(keras.layers.Layer):
         )
         return self.receive(messages, [tf.reduce_mean(tensor, axis=0) for tensor in stacked])
 
-    def collect(self, step: Callable[[Any, Any], tuple[Message, Any]], carry: Any) -> Any:
+    def collect(
+        self, step: Callable[[Any, Any], tuple[Message, Any]], carry: Any, phase: int = 0
+    ) -> Any:
         """The messages of all workers, made one after the other.
 
         A loop and not an unrolled graph, which would trace K times and gain nothing; and not
@@ -236,11 +282,12 @@ class Uplink(keras.layers.Layer):
         Args:
             step: `step(worker, carry)` gives the worker's message and the new carry.
             carry: nest of tensors.
+            phase: of the codec, where a round has several passes.
 
         Returns:
             `Message` with a leading worker axis, and the last carry.
         """
-        blocks = len(self.shapes)
+        blocks = len(self.codec.phases[phase])
         sizes = Message(self.codec.message_size, blocks, blocks)
         arrays = [tf.TensorArray(tf.float32, self.workers, element_shape=[n]) for n in sizes]
 

@@ -43,16 +43,24 @@ class Compressor(Settings):
 class Codec(ABC):
     """Pure functions of a compressor for fixed tensor shapes. State goes in and comes out.
 
+    A message belongs to a phase. With one pass a round, round t is of phase t % len(phases). With
+    `passes` > 1 every round goes through all phases in turn: each worker encodes, everybody gets
+    what the server decoded, and the next phase is encoded from the memory alone (`resume`), so that
+    no gradient is kept or computed twice. The estimate is the sum of what the phases give.
+
     Attributes:
-        phases: block sizes (reals) of each kind of round; round t is of kind t % len(phases).
-            The number of blocks is the same in all of them.
-        memory_size: reals of error-feedback memory a worker keeps.
-        state_shapes: shapes of what server and workers share (LASER's bases).
+        phases: block sizes (reals) of every phase. With one pass, all have as many blocks.
+        passes: transmissions of a round, 1 or len(phases).
+        first_share: share of a block's energy that the first of two passes takes by default.
+        linear: the decoded mean is linear in the gradients at given memories and state.
+        memory_size: reals of memory a worker keeps: error feedback, and what `resume` needs.
     """
 
     phases: tuple[tuple[int, ...], ...]
+    passes: int = 1
+    first_share: float = 1.0
+    linear: bool = True
     memory_size: int = 0
-    state_shapes: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, shapes: Shapes, key: int) -> None:
         self.key = key
@@ -64,9 +72,30 @@ class Codec(ABC):
         """Reals of the longest round's message."""
         return max(sum(blocks) for blocks in self.phases)
 
+    @property
+    def round_blocks(self) -> int:
+        """Blocks that a worker sends in a round."""
+        return len(self.phases[0]) if self.passes == 1 else sum(map(len, self.phases))
+
+    @property
+    def round_size(self) -> float:
+        """Reals that a worker sends in a round, the mean over kinds of round."""
+        return sum(map(sum, self.phases)) * self.passes / len(self.phases)
+
     def initial_state(self) -> list[np.ndarray]:
-        """The shared state before round 0."""
+        """The state that server and workers share, before round 0; each array keeps its dtype."""
         return []
+
+    def noise_gains(self, phase: int) -> np.ndarray:
+        """[block] G_j = ||D_j||_F^2 of the decoder: noise of variance v a real adds G_j v of error.
+
+        The block's size, unless a decoder copies what it received.
+        """
+        return np.asarray(self.phases[phase], np.float32)
+
+    def followers(self, phase: int) -> np.ndarray:
+        """[block] reals that a later pass of the round sends for the same matrix; 0 for none."""
+        return np.zeros(len(self.phases[phase]), np.float32)
 
     @abstractmethod
     def encode(
@@ -75,18 +104,30 @@ class Codec(ABC):
         """One worker's message and its new memory.
 
         Args:
-            phase: kind of round, a Python integer.
+            phase: a Python integer.
             gradients: list of float32 tensors of the codec's shapes.
             memory: [memory_size] float32.
             state: the shared state.
         """
 
+    def resume(self, phase: int, memory: Any, state: Tensors) -> tuple[Message, Any]:
+        """One worker's message of a later pass of the same round, and its new memory.
+
+        Args:
+            phase: Python integer >= 1.
+            memory: [memory_size] float32, as the pass before left it.
+            state: the shared state, as the server decoded it from the pass before.
+        """
+        raise NotImplementedError(f"{type(self).__name__} sends once a round.")
+
     @abstractmethod
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
         """The gradient estimate, and the new shared state.
 
+        With several passes, None stands for a tensor of which this pass gives nothing.
+
         Args:
-            phase: kind of round, a Python integer.
+            phase: a Python integer.
             reals: [sum(phases[phase])] the estimate of the mean message.
             state: the shared state.
         """
@@ -98,6 +139,11 @@ class Codec(ABC):
         return Message(reals, norms(blocks), source_norms)
 
 
+def norm(tensor: Any) -> Any:
+    """Frobenius norm."""
+    return tf.sqrt(tf.reduce_sum(tf.square(tensor)))
+
+
 def norms(tensors: Tensors) -> Any:
     """[block] Frobenius norm of each tensor."""
-    return tf.stack([tf.sqrt(tf.reduce_sum(tf.square(tensor))) for tensor in tensors])
+    return tf.stack([norm(tensor) for tensor in tensors])

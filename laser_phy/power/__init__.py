@@ -1,0 +1,18 @@
+"""Power: a round's energy, its split over the blocks of a message, and its course over rounds."""
+
+from laser_phy.power.allocation import ALLOCATIONS, first_pass_shares, mean_shares
+from laser_phy.power.schedule import KINDS, AnySchedule, Constant, Linear, Schedule, Step
+from laser_phy.power.settings import Power
+
+__all__ = [
+    "ALLOCATIONS",
+    "KINDS",
+    "AnySchedule",
+    "Constant",
+    "Linear",
+    "Power",
+    "Schedule",
+    "Step",
+    "first_pass_shares",
+    "mean_shares",
+]

@@ -1,0 +1,70 @@
+"""Split of a round's energy over the blocks of a message.
+
+Worker k asks for the share w_k[j] of block j, the server averages: p_j = P mean_k w_k[j]. All
+workers use the amplitude a_j = sqrt(p_j) / max_k ||b_k s_k||_j (`budget: round`, the norm after
+precoding) or sqrt(p_j) / max_k ||x_k[j]|| (`budget: mean`, where the rule has E|b|^2 = 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from laser_phy.lazy import tf
+from laser_phy.power.optimal import energy_weights, first_factor_share, linear_weights
+
+# name -> weights [worker, block] before normalisation, from (sent norms, source norms, gains)
+ALLOCATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "uniform": lambda sent, source, gains: tf.ones_like(sent),
+    "norm": lambda sent, source, gains: source,
+    "squared_norm": lambda sent, source, gains: tf.square(source),
+    "compressed_norm": lambda sent, source, gains: sent,
+    "optimal": lambda sent, source, gains: linear_weights(sent, gains),
+}
+
+
+def mean_shares(
+    allocation: str,
+    sent_norms: Any,
+    source_norms: Any,
+    noise_gains: Any = 1.0,
+    receiver: str = "scale",
+) -> Any:
+    """Shares [block] of the budget, averaged over workers; a zero block has none.
+
+    Args:
+        allocation: name in `ALLOCATIONS`.
+        sent_norms: [worker, block] norm of each block as sent.
+        source_norms: [worker, block] norm of gradient plus memory behind it.
+        noise_gains: [block] ||D_j||_F^2 of the decoder, for `optimal`.
+        receiver: name of the receiver, for `optimal`.
+    """
+    # Relative to the largest, or the square of a small norm would vanish in float32.
+    sent = tf.math.divide_no_nan(sent_norms, tf.reduce_max(sent_norms, axis=1, keepdims=True))
+    source = tf.math.divide_no_nan(source_norms, tf.reduce_max(source_norms, axis=1, keepdims=True))
+    rule = ALLOCATIONS[allocation]
+    if allocation == "optimal" and receiver == "energy":
+        rule = lambda sent, source, gains: energy_weights(sent, gains)  # noqa: E731
+    weights = tf.where(sent_norms > 0, rule(sent, source, noise_gains), 0.0)
+    shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
+    return tf.reduce_mean(shares, axis=0)
+
+
+def first_pass_shares(
+    allocation: str, sizes: Any, followers: Any, energy: Any, workers: int, default: float
+) -> Any:
+    """[block] share of a block's energy that the first of two passes takes; 1 where one is all.
+
+    Args:
+        allocation: `optimal` asks `first_factor_share`, the others take `default`.
+        sizes: [block] reals of the first pass.
+        followers: [block] reals of the second pass for the same matrix; 0 for none.
+        energy: [block] for both passes.
+        workers: K; the K workers' messages are taken for alike.
+        default: share where nothing better is known.
+    """
+    shares = default * tf.ones_like(energy)
+    if allocation == "optimal":
+        best = first_factor_share(sizes, followers, workers**2 * energy)
+        shares = tf.where(best > 0, best, shares)
+    return tf.where(followers > 0, shares, 1.0)

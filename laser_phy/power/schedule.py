@@ -1,0 +1,84 @@
+"""Energy over the rounds of a run: P_t = P f(t), of mean exactly P over the run.
+
+P_t runs between P/3 and 5P/3 as in the LASER paper (Makkuva et al., ICML 2024). A new kind is one
+class with a `_falling`, and its name in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from laser_phy.settings import Settings, one_of, setting
+
+HIGHEST, LOWEST = 5 / 3, 1 / 3
+
+
+class Schedule(Settings):
+    """Settings of a course of the energy."""
+
+    name: str
+
+    def factors(self, rounds: int) -> np.ndarray:
+        """f(t) = P_t / P for t = 0 to `rounds` - 1, of mean 1.
+
+        Raises:
+            ValueError: rounds < 1.
+        """
+        if rounds < 1:
+            raise ValueError(f"rounds must be >= 1 (length of the run); got {rounds}.")
+        return np.ones(rounds)
+
+    def mean_factor(self, first: int, last: int, rounds: int) -> float:
+        """Mean of f over the rounds `first` to `last` - 1; 1 from the end of the run on.
+
+        Who changes the energy every tenth round alone gives these ten rounds their mean, and the
+        mean over the run is P all the same.
+        """
+        part = self.factors(rounds)[first:last]
+        return float(part.mean()) if len(part) else 1.0
+
+
+class Constant(Schedule):
+    """P_t = P."""
+
+    name: Literal["constant"] = "constant"
+
+
+class _Moving(Schedule):
+    direction: Literal["falling", "rising"] = setting("falling")
+    """From 5P/3 down to P/3, or up."""
+
+    def _falling(self, position: np.ndarray) -> np.ndarray:
+        """f at `position` in [-1, 1], odd around it: f(-x) - 1 = 1 - f(x)."""
+        raise NotImplementedError
+
+    def factors(self, rounds: int) -> np.ndarray:
+        super().factors(rounds)
+        # Symmetric around the middle of the run, so that the mean is 1 for every length.
+        position = np.linspace(-1.0, 1.0, rounds) if rounds > 1 else np.zeros(1)
+        falling = self._falling((position - position[::-1]) / 2)
+        return falling if self.direction == "falling" else falling[::-1]
+
+
+class Linear(_Moving):
+    """P_t = P (1 -+ 2/3 x), x from -1 in the first round to 1 in the last."""
+
+    name: Literal["linear"] = "linear"
+
+    def _falling(self, position: np.ndarray) -> np.ndarray:
+        return 1 - (HIGHEST - LOWEST) / 2 * position
+
+
+class Step(_Moving):
+    """5P/3 in one half of the run and P/3 in the other; P in the middle round of an odd number."""
+
+    name: Literal["step"] = "step"
+
+    def _falling(self, position: np.ndarray) -> np.ndarray:
+        return 1 - (HIGHEST - LOWEST) / 2 * np.sign(position)
+
+
+KINDS = (Constant, Linear, Step)
+AnySchedule = one_of(*KINDS)
