@@ -50,9 +50,10 @@ class Normalize(Settings):
         """
         for key, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, channels):
+                allowed = "1 entry" if channels == 1 else f"1 or {channels} entries"
                 raise DataError(
-                    f"normalize.{key} must have 1 entry or one for each of the {channels} "
-                    f"channels; got {len(values)}: {list(values)}."
+                    f"normalize.{key} must have {allowed}, as the images have {channels} "
+                    f"channel(s); got {list(values)}."
                 )
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         return np.broadcast_to(mean, channels), np.broadcast_to(std, channels)

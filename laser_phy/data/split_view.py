@@ -75,6 +75,7 @@ def draw_split(
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
@@ -94,7 +95,7 @@ def draw_split(
     else:
         axes.bar(workers, [len(shard) for shard in shards], width=0.9)
     axes.set(xlabel="worker", ylabel="training examples", xlim=(-0.7, len(shards) - 0.3))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
