@@ -154,14 +154,15 @@ def report(
     \b
     laser-phy report runs/quickstart
     """
+    from laser_phy.progress import Progress
     from laser_phy.report import overview
     from laser_phy.results import load_run
     from laser_phy.words import in_words
 
-    result = load_run(folder)
-    for paragraph in in_words(result.summary):
-        typer.echo(paragraph)
-    typer.echo(f"Figure: {overview(folder)}")
+    progress = Progress()
+    for paragraph in in_words(load_run(folder).summary):
+        progress.paragraph(paragraph)
+    progress.say(f"Figure: {overview(folder)}")
 
 
 def _command(scenario: str, overrides: list[str] | None) -> str:

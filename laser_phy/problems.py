@@ -42,7 +42,10 @@ def dotted(path: Path) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean ...?` for the known word that is spelt most like this one, or nothing."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    known = list(known)
+    close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    if not close and len(word) > 3:
+        close = [other for other in known if other.startswith(word.lower())]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -43,6 +44,10 @@ class Progress:
     def say(self, text: str = "") -> None:
         """One line, as it is."""
         self.console.print(text, markup=False)
+
+    def paragraph(self, text: str) -> None:
+        """Prose, folded to the width of the terminal."""
+        self.say(textwrap.fill(text, min(self.console.width, 100), break_on_hyphens=False))
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """The line of an epoch that ended."""

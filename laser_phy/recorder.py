@@ -19,7 +19,7 @@ FLUSH_ROUNDS = 128  # half of what the model remembers
 FLUSH_SECONDS = 0.5
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+class Recorder(keras.callbacks.Callback):
     """Writes `rounds.csv` as rounds pass, and `history.csv` and a checkpoint as epochs end.
 
     Tests are run here and not by `fit`: the means of the link over the epoch are read before, and
@@ -51,10 +51,19 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.counted_rounds = int(state.get("counted_rounds", 0))
         self._link_totals: dict[str, float] = dict(state.get("link_totals", {}))
         self._earlier_s = float(state.get("wall_s", 0.0))
-        self._began = self._epoch_began = time.perf_counter()
+        self._began = time.perf_counter()
+        self._traced = False
+        self._timed_from: tuple[float, int] | None = None  # seconds, rounds of the epoch by then
         self._flushed = 0.0
         self._batch = 0
         self._flushed_batch = 0
+
+    @property
+    def rounds_per_s(self) -> float:
+        """Speed once started: tracing and tests left out, where there is more than that."""
+        if self.counted_rounds:
+            return self.counted_rounds / self.training_s
+        return self.rounds / self.wall_s
 
     @property
     def wall_s(self) -> float:
@@ -65,25 +74,25 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._batch = self._flushed_batch = 0
-        self._epoch_began = time.perf_counter()
-        self._first_batch_s: float | None = None
+        # The very first call holds the tracing, and is left out of the speed.
+        self._timed_from = (time.perf_counter(), 0) if self._traced else None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        if self._first_batch_s is None:  # it holds the tracing, and is left out of the speed
-            self._first_batch_s, self._first_batch = now, batch + 1
         self._batch = batch + 1
+        if self._timed_from is None:
+            self._timed_from, self._traced = (now, self._batch), True
         waited = self._batch - self._flushed_batch
         if waited >= FLUSH_ROUNDS or now - self._flushed > FLUSH_SECONDS:
             self.flush(logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.flush(logs)
-        if self._first_batch_s is not None:
-            self.training_s += time.perf_counter() - self._first_batch_s
-            self.counted_rounds += self._batch - self._first_batch
+        if self._timed_from is not None:
+            self.training_s += time.perf_counter() - self._timed_from[0]
+            self.counted_rounds += self._batch - self._timed_from[1]
         self._add_link_totals()
-        row = {"epoch": epoch, "rounds": self.rounds}
+        row: dict[str, float] = {"epoch": epoch, "rounds": self.rounds}
         row |= {name: float(value) for name, value in (logs or {}).items()}
         row |= self.assembly.test()
         self.folder.append(self.folder.history, [row])
@@ -126,10 +135,11 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._add_link_totals()
 
     def _seconds_left(self) -> float:
-        if self._first_batch_s is None or self._batch <= self._first_batch:
-            return math.nan
-        since = time.perf_counter() - self._first_batch_s
-        return (self.planned - self.rounds) * since / (self._batch - self._first_batch)
+        seconds, counted = self.training_s, self.counted_rounds
+        if self._timed_from is not None:
+            seconds += time.perf_counter() - self._timed_from[0]
+            counted += self._batch - self._timed_from[1]
+        return (self.planned - self.rounds) * seconds / counted if counted else math.nan
 
     def _add_link_totals(self) -> None:
         metrics = self.assembly.model.link_metrics

@@ -35,7 +35,8 @@ def overview(path: str | Path) -> Path:
     _accuracy(axes[0, 0], run)
     _loss(axes[1, 0], run)
     snapshot = _snapshot(folder)
-    _gain(axes[0, 1], snapshot)
+    threshold = getattr(run.scenario.uplink.power_control, "threshold", 0.0)
+    _gain(axes[0, 1], snapshot, threshold)
     _power(axes[1, 1], snapshot)
     _errors(axes[0, 2], run.rounds)
     _snr_and_energy(axes[1, 2], run)
@@ -72,13 +73,13 @@ def _curves(axis: Any, history: pd.DataFrame, curves: dict[str, tuple[str, str]]
         if column in history:
             axis.plot(history["rounds"], history[column], "o-", ms=3, color=colour, label=label)
     axis.set_xlabel("rounds")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, fontsize=8)
 
 
 def _accuracy(axis: Any, run: Run) -> None:
     metric = run.summary["metric"]["name"].removeprefix("val_")
     curves = {
-        metric: ("training", BLUE),
+        metric: ("training, mean over the epoch", BLUE),
         f"val_{metric}": ("test", ORANGE),
         f"ema_val_{metric}": ("test, running mean of the weights", GREEN),
     }
@@ -109,42 +110,54 @@ def _none(axis: Any, why: str) -> None:
     axis.text(0.5, 0.5, why, ha="center", va="center", transform=axis.transAxes, color=GREY)
 
 
-def _gain(axis: Any, snapshot: dict[str, Any] | None) -> None:
+def _at_least(axis: Any, span: float) -> None:
+    """Do not blow a constant up to fill the axis."""
+    low, high = axis.get_ylim()
+    if high - low < span:
+        middle = (low + high) / 2
+        axis.set_ylim(middle - span / 2, middle + span / 2)
+
+
+def _workers(axis: Any, carriers: Any, values: Any) -> None:
+    """A line for each of the first workers, told apart by colour and by dashes."""
+    styles = zip((BLUE, ORANGE, GREEN, VERMILION), ("-", "--", "-.", ":"), strict=True)
+    for worker, (line, (colour, style)) in enumerate(zip(values, styles, strict=False)):
+        axis.plot(carriers, line, style, color=colour, lw=1.2, label=f"worker {worker}")
+    axis.set_xlabel("subcarrier (0 is the centre)")
+    _at_least(axis, 6.0)
+
+
+def _gain(axis: Any, snapshot: dict[str, Any] | None, threshold: float) -> None:
     axis.set_title("Channel and power, one round")
     axis.set_ylabel("channel gain |h|² (dB)")
     if snapshot is None:
         _none(axis, "not recorded")
         return
-    gain = np.asarray(snapshot["gain_db"])
-    carriers = _carriers(snapshot)
-    styles = zip((BLUE, ORANGE, GREEN, VERMILION), ("-", "--", "-.", ":"), strict=True)
-    for worker, (colour, style) in zip(range(min(len(gain), WORKERS_SHOWN)), styles, strict=False):
-        axis.plot(carriers, gain[worker], style, color=colour, lw=1.2, label=f"worker {worker}")
-    axis.set_xlabel("subcarrier (0 is the centre)")
+    _workers(axis, _carriers(snapshot), np.asarray(snapshot["gain_db"]))
+    if threshold > 0:
+        axis.axhline(10 * np.log10(threshold), color=GREY, ls="--", lw=1, label="silent below")
     axis.legend(frameon=False, ncols=2, fontsize=8)
 
 
 def _power(axis: Any, snapshot: dict[str, Any] | None) -> None:
-    axis.set_ylabel("transmit power (dB, relative to its mean)")
+    axis.set_ylabel("transmit power (dB over its mean)")
     if snapshot is None:
         _none(axis, "not recorded")
         return
-    power = np.asarray(snapshot["power_db"])
-    silent = np.asarray(snapshot["truncated"], bool)
-    carriers = _carriers(snapshot)
-    styles = zip((BLUE, ORANGE, GREEN, VERMILION), ("-", "--", "-.", ":"), strict=True)
-    shown = range(min(len(power), WORKERS_SHOWN))
-    for worker, (colour, style) in zip(shown, styles, strict=False):
-        sent = np.where(silent[worker] | ~np.isfinite(power[worker]), np.nan, power[worker])
-        axis.plot(carriers, sent, style, color=colour, lw=1.2)
-    if silent.any():
-        bottom = axis.get_ylim()[0]
-        for worker in shown:
-            where = carriers[silent[worker]]
-            axis.plot(where, np.full(len(where), bottom - 1 - worker), "|", color=GREY, ms=4)
-        axis.plot([], [], "|", color=GREY, label="silent: channel too weak (a row a worker)")
-        axis.legend(frameon=False, fontsize=8)
-    axis.set_xlabel("subcarrier (0 is the centre)")
+    carriers, silent = _carriers(snapshot), np.asarray(snapshot["truncated"], bool)
+    power = np.where(silent, np.nan, np.asarray(snapshot["power_db"]))
+    _workers(axis, carriers, power)
+    if silent[:WORKERS_SHOWN].any():
+        bottom, top = axis.get_ylim()
+        step = (top - bottom) / 30
+        for row, mask in enumerate(silent[:WORKERS_SHOWN], start=1):
+            where = carriers[mask]
+            axis.plot(where, np.full(len(where), bottom - row * step), "|", color=GREY, ms=4)
+        label = "silent, the channel being too weak (a row a worker)"
+        axis.plot([], [], "|", color=GREY, ms=4, label=label)
+        handles, labels = axis.get_legend_handles_labels()
+        axis.set_ylim(top=top + 3 * step)
+        axis.legend(handles[-1:], labels[-1:], frameon=False, fontsize=8, loc="upper right")
 
 
 def _carriers(snapshot: dict[str, Any]) -> Any:
@@ -178,8 +191,11 @@ def _snr_and_energy(axis: Any, run: Run) -> None:
 
 
 def _line(axis: Any, rounds: pd.DataFrame, column: str, label: str, colour: str) -> None:
-    """Single rounds pale, and their running median over a tenth of the run."""
-    window = max(1, len(rounds) // 10)
+    """Single rounds pale, and their running mean over a tenth of the run; dB as powers."""
+    decibel = column.endswith("_db")
+    values = 10 ** (rounds[column] / 10) if decibel else rounds[column]
+    window = max(2, len(rounds) // 20 * 2)  # even: kinds of round that alternate count alike
+    smooth = values.rolling(window, center=True, min_periods=1).mean()
     axis.plot(rounds["round"], rounds[column], color=colour, alpha=0.25, lw=0.8)
-    smooth = rounds[column].rolling(window, center=True, min_periods=1).median()
-    axis.plot(rounds["round"], smooth, color=colour, lw=1.6, label=label)
+    shown = 10 * np.log10(smooth) if decibel else smooth
+    axis.plot(rounds["round"], shown, color=colour, lw=1.6, label=label)

@@ -58,8 +58,10 @@ def run(
     with Progress(quiet=quiet) as progress:
         folder.prepare(scenario)
         if _is_finished(folder, rounds):
-            progress.say(f"{folder.path} holds this run, and it is finished. To run it again, give")
-            progress.say(f"another folder with --out, or remove this one: rm -r {folder.path}")
+            progress.say(
+                f"{folder.path} holds this run, and it is finished. To run it again, give another "
+                f"folder with --out, or remove this one: rm -r {folder.path}"
+            )
         else:
             _train(scenario, folder, rounds, progress)
         from laser_phy.results import load_run
@@ -118,7 +120,7 @@ def _tell(result: Run, command: str, progress: Progress) -> None:
 
     progress.say()
     for paragraph in in_words(result.summary):
-        progress.say(paragraph)
+        progress.paragraph(paragraph)
     progress.say(f"Figure: {overview(result.path)}")
     if result.summary["status"] == "interrupted":
         progress.say(f"To go on from the last epoch: laser-phy run {command} --out {result.path}")

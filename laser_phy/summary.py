@@ -17,7 +17,6 @@ def summarise(
     """The summary of a run that ended with `status`, of `planned` rounds its scenario has."""
     scenario = assembly.scenario
     history = folder.read_rows(folder.history)
-    seconds = recorder.training_s
     return {
         "name": scenario.name,
         "seed": scenario.seed,
@@ -33,7 +32,7 @@ def summarise(
         "workers": scenario.task.workers,
         "dropped_examples": assembly.dropped,
         "wall_s": round(recorder.wall_s, 3),
-        "rounds_per_s": round(recorder.counted_rounds / seconds, 3) if seconds > 0 else math.nan,
+        "rounds_per_s": round(recorder.rounds_per_s, 3),
         "versions": versions(),
     }
 
