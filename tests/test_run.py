@@ -1,0 +1,270 @@
+"""Runs from the command line and from Python: their files, their resume, their end."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import laser_phy as lp
+from laser_phy.cli import main
+from laser_phy.scenario import Scenario, load_scenario
+
+ROOT = Path(__file__).resolve().parent.parent
+DIAGNOSTICS = {
+    "uplink_nmse_db", "gradient_nmse_db", "uplink_snr_db", "energy_max_worker",
+    "energy_mean_worker", "symbols_per_round", "air_time_ms", "truncated_fraction",
+    "control_bytes_per_round",
+}  # fmt: skip
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """Four workers, a linear model, 7 rounds an epoch, 3 epochs: seconds."""
+    task = {
+        "dataset": {"name": "digits", "train_examples": 240, "test_examples": 100},
+        "model": {"name": "linear"},
+        "workers": 4,
+        "batch_size": 8,
+        "epochs": 3,
+        "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+        "ema": 0.9,
+    }
+    uplink = {
+        "compressor": {"name": "laser", "rank": 2},
+        "power": {"energy_per_round": 100},
+        "channel": {"name": "tdl"},
+    }
+    tree = {"name": "small", "seed": 3, "task": task, "uplink": uplink}
+    for path, value in changes.items():
+        *above, last = path.split("__")
+        branch = tree
+        for key in above:
+            branch = branch[key]
+        branch[last] = value
+    return tree
+
+
+def quick(**changes: Any) -> dict[str, Any]:
+    """The same behind noise alone, which is traced in less time."""
+    plain = {"uplink__channel": {"name": "awgn"}, "uplink__power_control": {"name": "none"}}
+    return small(**(plain | changes))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One run from beginning to end, read by many tests."""
+    return lp.run(small(), out=tmp_path_factory.mktemp("whole") / "run", quiet=True)
+
+
+def test_summary_has_what_is_promised(whole: Any) -> None:
+    summary = whole.summary
+    assert (summary["name"], summary["seed"], summary["status"]) == ("small", 3, "done")
+    assert (summary["rounds"], summary["rounds_planned"], summary["epochs"]) == (21, 21, 3)
+    assert set(summary["uplink"]) == DIAGNOSTICS
+    assert summary["downlink"] == {}
+    assert (summary["energy_budget"], summary["budget_rule"]) == (100.0, "mean")
+    assert summary["wall_s"] > 0
+    assert summary["rounds_per_s"] > 0
+    assert {"laser_phy", "tensorflow", "keras", "sionna"} <= set(summary["versions"])
+    assert json.loads((whole.path / "summary.json").read_text()) == summary
+
+
+def test_metric_is_that_of_the_history(whole: Any) -> None:
+    metric, history = whole.summary["metric"], whole.history
+    for found, column in ((metric, "val_accuracy"), (metric["ema"], "ema_val_accuracy")):
+        assert found["final"] == history[column].iloc[-1]
+        assert found["best"] == history[column].max()
+    assert metric["best"] > 0.5  # chance is 0.1
+
+
+def test_history_has_a_row_an_epoch_and_all_logs(whole: Any) -> None:
+    assert whole.history["epoch"].tolist() == [0, 1, 2]
+    assert whole.history["rounds"].tolist() == [7, 14, 21]
+    tests = {"val_loss", "val_accuracy", "ema_val_loss", "ema_val_accuracy"}
+    assert {"loss", "accuracy"} | tests | DIAGNOSTICS <= set(whole.history.columns)
+    assert np.isfinite(whole.history.to_numpy()).all()
+
+
+def test_rounds_has_a_row_a_round(whole: Any) -> None:
+    assert whole.rounds["round"].tolist() == list(range(21))
+    assert {"loss"} | DIAGNOSTICS <= set(whole.rounds.columns)
+    assert np.isfinite(whole.rounds.to_numpy()).all()
+
+
+def test_link_means_are_those_of_the_rounds(whole: Any) -> None:
+    uplink, rounds = whole.summary["uplink"], whole.rounds
+    for name in ("energy_mean_worker", "symbols_per_round", "air_time_ms", "truncated_fraction"):
+        # float32 sums of 21 numbers: 21 roundings of 6e-8
+        assert uplink[name] == pytest.approx(rounds[name].mean(), rel=21 * 6e-8)
+    assert uplink["energy_max_worker"] == rounds["energy_max_worker"].max()
+    # a ratio of sums lies between the extremes of the ratios
+    for name in ("uplink_nmse_db", "gradient_nmse_db", "uplink_snr_db"):
+        assert rounds[name].min() <= uplink[name] <= rounds[name].max()
+
+
+def test_scenario_is_written_resolved(whole: Any) -> None:
+    assert whole.scenario == Scenario.from_config(small())
+    assert load_scenario(whole.path / "scenario.yaml") == whole.scenario
+
+
+def test_load_run_gives_it_all_back(whole: Any) -> None:
+    again = lp.load_run(whole.path)
+    assert again.summary == whole.summary
+    assert again.history.equals(whole.history)
+    assert again.rounds.equals(whole.rounds)
+
+
+def test_report_draws_the_figure_again(whole: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = whole.path / "overview.png"
+    figure.unlink()
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(whole.path)])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert f"Figure: {figure}" in said
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_cut_short_goes_on_and_equals_the_whole_one(whole: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = lp.run(small(), out=out, rounds=9, quiet=True)
+    assert first.summary["status"] == "done"
+    assert first.summary["rounds"] == 9
+    assert first.history["rounds"].tolist() == [7, 9]
+    second = lp.run(small(), out=out, quiet=True)
+    assert second.history.equals(whole.history)
+    assert second.rounds.equals(whole.rounds)
+    assert second.summary["uplink"] == whole.summary["uplink"]
+    assert weights(second.path) == weights(whole.path)
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    """Every array of the last checkpoint: weights, optimizer, memories, counters."""
+    import h5py
+
+    (file,) = (path / "checkpoints").glob("*.weights.h5")
+    found: dict[str, bytes] = {}
+    with h5py.File(file) as stored:
+
+        def keep(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                found[name] = np.asarray(item).tobytes()
+
+        stored.visititems(keep)
+    assert any("optimizer" in name for name in found)
+    assert any("uplink" in name for name in found)
+    # The trace of the last rounds is a view of what passed, and starts empty after a resume.
+    return {name: value for name, value in found.items() if "round_trace" not in name}
+
+
+def test_rows_after_the_last_epoch_are_forgotten(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    lp.run(quick(), out=out, rounds=7, quiet=True)
+    (out / "summary.json").unlink()
+    with (out / "rounds.csv").open("a") as file:  # a run that was killed in its eighth round
+        file.write("7,1.0,2.0")
+    again = lp.run(quick(), out=out, rounds=14, quiet=True)
+    assert again.rounds["round"].tolist() == list(range(14))
+    assert np.isfinite(again.rounds.to_numpy()).all()
+
+
+def test_a_finished_run_is_not_run_again(whole: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {file: file.stat().st_mtime_ns for file in whole.path.glob("*.csv")}
+    again = lp.run(small(), out=whole.path)
+    assert again.summary == whole.summary
+    assert {file: file.stat().st_mtime_ns for file in whole.path.glob("*.csv")} == before
+    said = capsys.readouterr().out
+    assert "it is finished. To run it again, give another folder with --out" in said
+
+
+def test_a_folder_of_another_scenario_is_refused(whole: Any) -> None:
+    changed = small(uplink__compressor={"name": "laser", "rank": 1})
+    with pytest.raises(ValueError, match=r"uplink\.compressor\.rank is 2 there and 1 now") as error:
+        lp.run(changed, out=whole.path, quiet=True)
+    assert "Give another folder with --out, or remove this one." in str(error.value)
+
+
+def test_the_description_does_not_make_another_scenario(whole: Any) -> None:
+    assert lp.run(small(description="told better"), out=whole.path, quiet=True).summary["rounds"]
+
+
+def test_steps_per_execution_changes_nothing(whole: Any, tmp_path: Path) -> None:
+    one = lp.run(small(task__steps_per_execution=1), out=tmp_path / "one", rounds=7, quiet=True)
+    assert one.rounds.equals(whole.rounds.head(7))
+    assert one.history.equals(whole.history.head(1))
+
+
+def test_a_run_that_diverges_says_so_and_has_null_for_what_is_not_finite(tmp_path: Path) -> None:
+    tree = quick(
+        task__optimizer={"name": "sgd", "learning_rate": 1000.0, "momentum": 0.99},
+        task__model={"name": "mlp", "hidden": [16, 16, 16]},
+        task__epochs=60,
+        uplink__channel={"name": "ideal"},
+        uplink__compressor={"name": "identity"},
+    )
+    result = lp.run(tree, out=tmp_path / "run", quiet=True)
+    assert result.summary["status"] == "diverged"
+    assert result.summary["rounds"] < result.summary["rounds_planned"]
+    assert result.summary["metric"]["final"] is None
+    text = (tmp_path / "run" / "summary.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+
+
+def test_too_few_examples_of_a_file_are_refused_at_the_start(tmp_path: Path) -> None:
+    x = np.zeros((40, 8, 8), np.uint8)
+    y = np.arange(40) % 10
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    tree = small(task__dataset={"name": "npz", "path": str(tmp_path / "few.npz")}, task__workers=8)
+    with pytest.raises(ValueError, match=r"batch_size must be <= 5, .*; got 8"):
+        lp.run(tree, out=tmp_path / "run", quiet=True)
+
+
+def test_words_and_next_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lp.run(quick(), out=tmp_path / "run", rounds=7)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Test accuracy: " in said
+    assert "Energy: of a budget of 100 a worker and round" in said
+    assert "epoch 1/3 round 7 loss " in said
+    assert "uplink SNR" in said
+    assert f"Figure: {tmp_path / 'run' / 'overview.png'}" in said
+    assert "--set 'uplink.compressor={name: identity}'" in said
+
+
+def test_ctrl_c_stops_cleanly_and_the_run_goes_on(tmp_path: Path) -> None:
+    tree = quick(task__epochs=100_000)
+    scenario = tmp_path / "long.yaml"
+    scenario.write_text(json.dumps(tree))
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "laser_phy.cli", "run", str(scenario), "--out", str(out)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    state = out / "checkpoints" / "state.json"
+    deadline = time.monotonic() + 120
+    while not state.is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert f"To go on from the last epoch: laser-phy run {scenario} --out {out}" in said
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["status"] == "interrupted"
+    assert summary["rounds"] >= 7
+    with (out / "rounds.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == summary["rounds"]
+    epoch = json.loads(state.read_text())["epoch"]
+    again = lp.run(tree, out=out, rounds=7 * (epoch + 1), quiet=True)
+    assert again.summary["rounds"] == 7 * (epoch + 1)
+    assert again.rounds["round"].tolist() == list(range(7 * (epoch + 1)))
+    assert all(math.isfinite(loss) for loss in again.rounds["loss"])
