@@ -7,6 +7,7 @@ imports neither sionna nor tensorflow: the settings are light, `build` does the 
 from laser_phy.channels.awgn import Awgn
 from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.cdl import Cdl
+from laser_phy.channels.cell import Uma, Umi
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.ideal import Ideal
 from laser_phy.channels.rayleigh import Rayleigh
@@ -14,7 +15,7 @@ from laser_phy.channels.rician import Rician
 from laser_phy.channels.tdl import Tdl
 from laser_phy.settings import one_of
 
-KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl)
+KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma)
 AnyChannel = one_of(*KINDS)
 
 __all__ = [
@@ -29,4 +30,6 @@ __all__ = [
     "Rayleigh",
     "Rician",
     "Tdl",
+    "Uma",
+    "Umi",
 ]
