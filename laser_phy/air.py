@@ -1,45 +1,27 @@
 """One round on the air: power control, channel, sum, noise and receiver, worker by worker.
 
-One worker's channel is live at a time. Under `budget: round` the common amplitude depends on every
-worker's norm after precoding, so the workers' channels are gone through twice.
+One worker's channel is live at a time, unless the power control rule needs all at once. Under
+`budget: round` the common amplitude depends on every worker's norm after precoding, so the workers'
+channels are gone through twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from laser_phy.channels import Fading, Grid
 from laser_phy.compressors import Message
-from laser_phy.ofdm import spread, symbols_of, to_reals, to_symbols
-from laser_phy.power_control import Statistics
-from laser_phy.receivers import Link
+from laser_phy.layout import Layout
+from laser_phy.ofdm import spread, to_symbols
+from laser_phy.power_control import Statistics, common_statistics, precode_to
+from laser_phy.receivers import Link, Observed
 from laser_phy.uplink_settings import UplinkSettings
 
-
-class Layout:
-    """Where the blocks of a message lie.
-
-    Args:
-        blocks: reals of every block.
-    """
-
-    def __init__(self, blocks: Sequence[int]) -> None:
-        self.blocks = tuple(blocks)
-        self.size = sum(self.blocks)
-        self.symbols = symbols_of(self.size)
-
-    def per_real(self, per_block: Any) -> Any:
-        """[block] -> [real], the value of each real's block."""
-        # tf.repeat would build a mask [block, longest block] on the way
-        values = tf.unstack(per_block, num=len(self.blocks))
-        return tf.concat([tf.fill([n], x) for n, x in zip(self.blocks, values, strict=True)], 0)
-
-    def per_block(self, per_real: Any) -> Any:
-        """[real] -> [block] sums."""
-        return tf.stack([tf.reduce_sum(part) for part in tf.split(per_real, self.blocks)])
+__all__ = ["Air", "AirRecord", "Layout"]
 
 
 class AirRecord(NamedTuple):
@@ -65,6 +47,24 @@ class AirRecord(NamedTuple):
         return sums._replace(silent=silent / sums.symbols)
 
 
+class _Round(NamedTuple):
+    """What the workers' transmissions of a round depend on.
+
+    Attributes:
+        messages: of all workers.
+        amplitude: [block] that messages are scaled by.
+        index: of the transmission.
+        state: of the channel.
+        arrival: [worker, symbol] h b where the rule plans, else [worker, 0].
+    """
+
+    messages: Message
+    amplitude: Any
+    index: Any
+    state: Any
+    arrival: Any
+
+
 class _Sums(NamedTuple):
     """Accumulated over workers.
 
@@ -78,7 +78,7 @@ class _Sums(NamedTuple):
     received: Any
     energy: Any
     silent: Any
-    observed: tuple[Any, ...]
+    observed: Observed
 
 
 class Air:
@@ -97,24 +97,25 @@ class Air:
     ) -> None:
         self.settings, self.layout, self.grid, self.fading = settings, layout, grid, fading
         self.workers = workers
-        channel, rule = settings.channel, settings.power_control
-        self.statistics = rule.statistics(channel.law)
-        if not channel.fading:  # nothing to control: the gain is that of the beam
-            self.statistics = Statistics(scale=1.0, gain=channel.antennas**0.5, share=1.0)
-        self.link = Link(
-            workers=workers,
-            gain=self.statistics.gain,
-            share=self.statistics.share,
-            aligned=rule.aligns,
-            fading=channel.fading,
-            noise_variance=channel.noise_variance,
-        )
+        self.rule, self.receiver = settings.power_control, settings.receiver
+        self.statistics = self._statistics()
+        self._plain = not settings.channel.fading and settings.receiver.name == "scale"
         self._elements = spread(layout.symbols, grid.elements)  # [symbol]
+
+    def _statistics(self) -> Statistics:
+        channel = self.settings.channel
+        if not channel.fading:  # nothing to control: the gain is that of the beam
+            gain = channel.antennas**0.5
+            return Statistics(scale=1.0, gain=gain, share=1.0, square=gain**2, power=1.0)
+        if self.rule.plans:  # the plan of the round says it
+            return Statistics(scale=1.0, gain=1.0, share=1.0, square=1.0, power=1.0)
+        return common_statistics(self.rule, self.fading.laws())
 
     def transmit(
         self,
         messages: Message,
         budget: Any,
+        index: Any,
         realisation: Any,
         speed_mps: Any,
         add_noise: Callable[[Any], Any],
@@ -124,6 +125,7 @@ class Air:
         Args:
             messages: fields with a leading worker axis; `reals` [worker, real].
             budget: [block] energy p_j.
+            index: int64 scalar, of the transmission: different in every round and pass.
             realisation: int64 scalar, of the channel.
             speed_mps: float32 scalar.
             add_noise: adds the round's noise to [antenna, symbol] complex64.
@@ -132,15 +134,14 @@ class Air:
             The estimate [real] of the mean message, and the record.
         """
         state = self.fading.draw(realisation, speed_mps)
-        norm = self._norm(messages, state)
-        amplitude = tf.math.divide_no_nan(tf.sqrt(budget), norm)
-        sums = self._sum_in_the_air(messages, amplitude, state)
+        round_ = self._prepare(messages, budget, index, state)
+        sums = self._sum_in_the_air(round_)
         received = add_noise(sums.received)
-        symbols = self.settings.receiver.estimate(
-            received, sums.observed, self._prior(sums.energy), self.link
+        prior = self._prior(messages, round_.amplitude)
+        scaled = self.receiver.estimate(
+            received, sums.observed, prior, self._link(round_.arrival), self.layout.size
         )
-        reals = to_reals(symbols, self.layout.size)
-        estimate = tf.math.divide_no_nan(reals, self.layout.per_real(amplitude))
+        estimate = tf.math.divide_no_nan(scaled, self.layout.per_real(round_.amplitude))
         mean = tf.reduce_mean(messages.reals, axis=0)
         elements = float(self.layout.symbols * self.settings.channel.antennas)
         return estimate, AirRecord(
@@ -154,68 +155,145 @@ class Air:
             air_time_ms=tf.constant(1e3 * self.grid.air_time_s),
         )
 
+    # ---- before the air ----
+
+    def _prepare(self, messages: Message, budget: Any, index: Any, state: Any) -> _Round:
+        """Amplitudes, and the plan of a rule that makes one."""
+        energy = tf.reduce_max(self._message_energies(messages), axis=0)
+        amplitude = self.receiver.amplitude(energy, budget)
+        arrival = tf.zeros([self.workers, 0])
+        if self.settings.channel.fading and self.rule.plans:
+            arrival = self.plan(self.known_gains(state), self._prior(messages, amplitude))
+        round_ = _Round(messages, amplitude, index, state, arrival)
+        if self.settings.power.budget == "mean" or not self.settings.channel.fading:
+            return round_
+        return round_._replace(amplitude=self.receiver.amplitude(self._spent(round_), budget))
+
+    def _message_energies(self, messages: Message) -> Any:
+        """[worker, block] energy of the message at amplitude 1, b = 1."""
+        if self.receiver.name != "energy":
+            return tf.square(messages.sent_norms)
+        return tf.stack(
+            [tf.reduce_sum(self.receiver.energies(part), axis=1)
+             for part in tf.split(messages.reals, self.layout.blocks, axis=1)], axis=1
+        )  # fmt: skip
+
+    def _spent(self, round_: _Round) -> Any:
+        """[block] largest energy of a worker's block after precoding, at amplitude 1."""
+
+        def body(worker: Any, largest: Any) -> Any:
+            precoding = self._precoding(round_, worker, self.response(round_.state, worker))
+            energy = self._energy(precoding, round_.messages.reals[worker])
+            return worker + 1, tf.maximum(largest, energy)
+
+        return self._over_workers(body, tf.zeros(len(self.layout.blocks)))
+
+    def known_gains(self, state: Any) -> Any:
+        """[worker, symbol] power gains behind the beam, as the transmitters know them."""
+
+        def body(worker: Any, gains: Any) -> Any:
+            known = self.known(self.response(state, worker))
+            return worker + 1, gains.write(worker, tf.square(tf.abs(known)))
+
+        gains = tf.TensorArray(tf.float32, self.workers, element_shape=[self.layout.symbols])
+        return self._over_workers(body, gains).stack()
+
+    def plan(self, gains: Any, prior: Any) -> Any:
+        """[worker, symbol] h b of a rule that plans."""
+        noise_ratio = self.settings.channel.noise_variance / tf.maximum(prior, 1e-30)
+        return self.rule.plan(gains, noise_ratio)
+
     def response(self, state: Any, worker: Any) -> Any:
         """A worker's channel [antenna, symbol] at the elements its symbols are sent on."""
         return tf.gather(self.fading.response(state, worker), self._elements, axis=1)
 
+    def known(self, response: Any) -> Any:
+        """What a worker knows of its channel behind the beam; the channel where it knows none."""
+        gain = self.receiver.beam_gain(response)
+        known = self.settings.csi.transmitter.view(gain)
+        return gain if known is None else known
+
     def precode(self, response: Any) -> Any:
-        """A worker's factors b [symbol], from what it knows of its channel [antenna, symbol]."""
-        known = self.settings.csi.transmitter.view(response)
-        gain = self.settings.receiver.beam_gain(response if known is None else known)
-        return self.settings.power_control.precode(gain, self.statistics)
+        """A worker's factors b [symbol] for its channel [antenna, symbol], of a rule for one."""
+        return self.rule.precode(self.known(response), self.statistics)
 
-    def _norm(self, messages: Message, state: Any) -> Any:
-        """[block] largest norm of a worker's block: after precoding under `budget: round`."""
-        fading, budget = self.settings.channel.fading, self.settings.power.budget
-        if budget == "mean" or not fading:
-            return tf.reduce_max(messages.sent_norms, axis=0)
-
-        def body(worker: Any, largest: Any) -> Any:
-            precoding = self.precode(self.response(state, worker))
-            energy = self._energy(precoding, messages.reals[worker])
-            return worker + 1, tf.maximum(largest, energy)
-
-        return tf.sqrt(self._over_workers(body, tf.zeros(len(self.layout.blocks))))
-
-    def _sum_in_the_air(self, messages: Message, amplitude: Any, state: Any) -> _Sums:
+    def _precoding(self, round_: _Round, worker: Any, response: Any) -> Any:
+        """A worker's factors b [symbol]."""
         if not self.settings.channel.fading:
-            return self._plain_sum(messages, amplitude)
-        per_real = self.layout.per_real(amplitude)
+            return tf.ones_like(response[0])
+        if not self.rule.plans:
+            return self.precode(response)
+        return precode_to(round_.arrival[worker], self.known(response))
+
+    # ---- in the air ----
+
+    def _sum_in_the_air(self, round_: _Round) -> _Sums:
+        if self._plain:
+            return self._plain_sum(round_)
 
         def body(worker: Any, sums: _Sums) -> Any:
-            reals = per_real * messages.reals[worker]
-            response = self.response(state, worker)
-            precoding = self.precode(response)
+            response = self.response(round_.state, worker)
+            precoding = self._precoding(round_, worker, response)
+            reals, symbols = self._modulate(round_, worker)
             energy = self._energy(precoding, reals)
-            seen = self.settings.receiver.observe(
-                self.settings.csi.receiver.view(response), precoding
-            )
+            seen = self._observe(self.settings.csi.receiver.view(response), precoding)
             return worker + 1, _Sums(
-                received=sums.received + response * (precoding * to_symbols(reals)),
+                received=sums.received + response * (precoding * symbols),
                 energy=tf.tensor_scatter_nd_update(sums.energy, [[worker]], [energy]),
                 silent=sums.silent + tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),
-                observed=tuple(a + b for a, b in zip(sums.observed, seen, strict=True)),
+                observed=tf.nest.map_structure(tf.add, sums.observed, seen),
             )
 
         antennas, symbols = self.settings.channel.antennas, self.layout.symbols
         nothing = tf.zeros([antennas, symbols], tf.complex64)
-        known = self.settings.csi.receiver.view(nothing)
-        seen = self.settings.receiver.observe(known, nothing[0])
+        seen = self._observe(self.settings.csi.receiver.view(nothing), nothing[0])
         zero = _Sums(
             received=nothing,
             energy=tf.zeros([self.workers, len(self.layout.blocks)]),
             silent=tf.zeros([]),
-            observed=tuple(tf.zeros_like(tensor) for tensor in seen),
+            observed=tf.nest.map_structure(tf.zeros_like, seen),
         )
         return self._over_workers(body, zero)
 
-    def _plain_sum(self, messages: Message, amplitude: Any) -> _Sums:
+    def _plain_sum(self, round_: _Round) -> _Sums:
         """The sum over a channel without fading: h = b = 1."""
-        per_real = self.layout.per_real(amplitude)
-        symbols = to_symbols(per_real * tf.reduce_sum(messages.reals, axis=0))
+        per_real = self.layout.per_real(round_.amplitude)
+        total = per_real * tf.reduce_sum(round_.messages.reals, axis=0)
+        symbols = self.receiver.modulate(total, None)
         received = tf.tile(symbols[tf.newaxis], [self.settings.channel.antennas, 1])
-        energy = tf.square(messages.sent_norms * amplitude)
-        return _Sums(received, energy, tf.zeros([]), ())
+        energy = tf.square(round_.messages.sent_norms * round_.amplitude)
+        return _Sums(received, energy, tf.zeros([]), Observed())
+
+    def _observe(self, response: Any, precoding: Any) -> Observed:
+        """What one worker adds to the receiver's knowledge, if it sees `response`."""
+        learns = self.receiver.learns
+        absent = tf.zeros([0])  # and not None, which a loop cannot carry
+        seen = Observed(absent, absent, absent, absent)
+        if "heard" in learns:
+            seen = seen._replace(heard=tf.cast(precoding != 0, tf.float32))
+        if response is None:
+            return seen
+        arriving = response * precoding
+        if "total" in learns:
+            seen = seen._replace(total=arriving)
+        if "squares" in learns:
+            behind = self.receiver.beam_gain(arriving)
+            seen = seen._replace(squares=tf.square(tf.abs(behind)))
+        if "outer" in learns:
+            column = tf.transpose(arriving)[:, :, tf.newaxis]  # symbol, antenna, 1
+            seen = seen._replace(outer=tf.matmul(column, column, adjoint_b=True))
+        return seen
+
+    def _modulate(self, round_: _Round, worker: Any) -> tuple[Any, Any]:
+        """A worker's scaled reals [real], and its symbols [symbol]."""
+        reals = self.layout.per_real(round_.amplitude) * round_.messages.reals[worker]
+        return reals, self.receiver.modulate(reals, self._seed("phases", round_.index, worker))
+
+    def _seed(self, purpose: str, index: Any, worker: Any) -> Any:
+        """Seed [2] of what is drawn for a purpose, round and worker."""
+        key = self.fading.key ^ zlib.crc32(purpose.encode())
+        place = tf.cast(index, tf.int64) * 2**20 + tf.cast(worker, tf.int64)
+        return tf.stack([tf.constant(key, tf.int64), place])
 
     def _over_workers(self, body: Any, carry: Any) -> Any:
         """`carry` after `body(worker, carry) -> worker + 1, carry` for all workers in turn."""
@@ -228,13 +306,34 @@ class Air:
         )[1]
 
     def _energy(self, precoding: Any, reals: Any) -> Any:
-        """[block] sum of |b|^2 x^2 over a block's reals."""
-        gain = tf.square(tf.abs(precoding))
-        per_real = tf.reshape(tf.stack([gain, gain], axis=1), [-1])[: self.layout.size]
-        return self.layout.per_block(per_real * tf.square(reals))
+        """[block] energy of a worker's reals on the air."""
+        gain = self.receiver.per_real(tf.square(tf.abs(precoding)), self.layout.size)
+        return self.layout.per_block(gain * self.receiver.energies(reals))
 
-    def _prior(self, energy: Any) -> Any:
-        """[symbol] mean energy of a worker's symbol on the air, known from the control channel."""
-        per_block = tf.reduce_mean(energy, axis=0) / tf.constant(self.layout.blocks, tf.float32)
+    # ---- what the receiver knows ----
+
+    def _prior(self, messages: Message, amplitude: Any) -> Any:
+        """[symbol] mean energy of a worker's symbol at b = 1, known from the control channel."""
+        per_block = tf.reduce_mean(tf.square(messages.sent_norms), axis=0)
+        per_block *= tf.square(amplitude) / tf.constant(self.layout.blocks, tf.float32)
         pairs = to_symbols(self.layout.per_real(per_block))
         return tf.math.real(pairs) + tf.math.imag(pairs)
+
+    def _link(self, arrival: Any) -> Link:
+        channel, statistics = self.settings.channel, self.statistics
+        planned = channel.fading and self.rule.plans
+        gain: Any = statistics.gain
+        square: Any = statistics.square
+        if planned:
+            gain = tf.reduce_mean(arrival, axis=0)
+            square = tf.reduce_mean(tf.square(arrival), axis=0)
+        return Link(
+            workers=float(self.workers),
+            gain=gain,
+            share=statistics.share,
+            square=square,
+            planned=planned,
+            aligned=self.rule.aligns,
+            fading=channel.fading,
+            noise_variance=channel.noise_variance,
+        )

@@ -31,10 +31,12 @@ class Aggregate(NamedTuple):
     Attributes:
         gradients: list of float32 tensors of the built shapes: the estimate of the workers' mean.
         diagnostics: dict of float32 scalars; the energies behind every ratio in dB are among them.
+        message: [real] float32, the decoded mean message, zero-padded; None with several passes.
     """
 
     gradients: list[Any]
     diagnostics: dict[str, Any]
+    message: Any = None
 
 
 @keras.saving.register_keras_serializable("laser_phy")
@@ -93,7 +95,9 @@ class Uplink(keras.layers.Layer):
         settings = self.settings
         key = stream_key(seed, "compressor")
         self.codec = settings.compressor.build(self.shapes, key)
-        self.layouts = [Layout(blocks) for blocks in self.codec.phases]
+        self.layouts = [
+            Layout(blocks, settings.receiver.symbols(sum(blocks))) for blocks in self.codec.phases
+        ]
         channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
         self.airs = []
         for layout in self.layouts:
@@ -139,30 +143,33 @@ class Uplink(keras.layers.Layer):
 
     # ---- a round ----
 
-    def _phase(self) -> Any:
-        return tf.cast(self.round.value % len(self.layouts), tf.int32)
-
-    def _in_phase(self, function: Any) -> Any:
-        """`function(phase)` for the kind of round this is; every kind has static shapes."""
+    def in_phase(self, round_: Any, function: Callable[[int], Any]) -> Any:
+        """`function(phase)` for the kind of round `round_` is; every kind has static shapes."""
         if len(self.layouts) == 1 or self.codec.passes > 1:
             return function(0)
         branches = [lambda i=i: function(i) for i in range(len(self.layouts))]
-        return tf.switch_case(self._phase(), branches)
+        return tf.switch_case(tf.cast(round_ % len(self.layouts), tf.int32), branches)
 
-    def encode(self, worker: Any, gradients: Sequence[Any]) -> Message:
+    def encode(
+        self, worker: Any, gradients: Sequence[Any], state: Sequence[Any] | None = None
+    ) -> Message:
         """Worker `worker`'s message; its error-feedback memory moves on.
 
         Args:
             worker: integer scalar, 0 to K - 1.
             gradients: list of float32 tensors of the built shapes.
+            state: the compressor's state as this worker has it, where that is not the server's.
         """
         gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
-        return self._remember(
-            worker,
-            lambda memory, state: self._in_phase(
-                lambda phase: self.codec.encode(phase, gradients, memory, state)
-            ),
-        )
+
+        def encode(memory: Any, shared: Any) -> tuple[Message, Any]:
+            known = shared if state is None else list(state)
+            return self.in_phase(
+                self.round.value,
+                lambda phase: self.codec.encode(phase, gradients, memory, known),
+            )
+
+        return self._remember(worker, encode)
 
     def _remember(self, worker: Any, encode: Callable[[Any, Any], tuple[Message, Any]]) -> Message:
         """The message of `encode(memory, state)`, whose new memory the worker keeps."""
@@ -182,14 +189,14 @@ class Uplink(keras.layers.Layer):
             messages: `Message` whose fields have a leading worker axis.
             mean_gradients: the true mean, for the diagnostic `gradient_nmse_db` alone.
         """
-        gradients, state, air, left = self._in_phase(
-            lambda phase: self._over_the_air(phase, messages, self.energy.value)
+        gradients, state, air, left, message = self.in_phase(
+            self.round.value, lambda phase: self._over_the_air(phase, messages, self.energy.value)
         )
-        self._share(state)
+        self.share(state)
         for phase in range(1, self.codec.passes):
             messages = self._resume(phase)
-            more, state, record, left = self._over_the_air(phase, messages, left)
-            self._share(state)
+            more, state, record, left, _ = self._over_the_air(phase, messages, left)
+            self.share(state)
             air = air.joined(record)
             gradients = [
                 b if a is None else a if b is None else a + b
@@ -200,9 +207,9 @@ class Uplink(keras.layers.Layer):
             float(control_bytes(self.settings.power, self.workers, self.codec.round_blocks))
         )
         self.round.assign_add(1)
-        return Aggregate(gradients, diagnostics)
+        return Aggregate(gradients, diagnostics, message if self.codec.passes == 1 else None)
 
-    def _share(self, state: Sequence[Any]) -> None:
+    def share(self, state: Sequence[Any]) -> None:
         """What server and workers know from now on."""
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
@@ -230,19 +237,21 @@ class Uplink(keras.layers.Layer):
         )  # fmt: skip
 
     def _over_the_air(self, phase: int, messages: Message, energy: Any) -> tuple[Any, ...]:
-        """Decoded gradients, shared state, record, and what is left of `energy`."""
+        """Gradients, shared state, record, what is left of `energy`, and the decoded message."""
         layout = self.layouts[phase]
         budget = self._budget(phase, messages, energy)
         messages = messages._replace(reals=messages.reals[:, : layout.size])
         round_ = self.round.value
         realisation = round_ // self.settings.channel.coherence_rounds
         estimate, air = self.airs[phase].transmit(
-            messages, budget, realisation, self.speed_mps.value,
+            messages, budget, round_ * self.codec.passes + self._pass(phase), realisation,
+            self.speed_mps.value,
             add_noise=lambda symbols: self.noise.add(symbols, round_, self._pass(phase)),
         )  # fmt: skip
         state = [variable.value for variable in self.state]
         gradients, state = self.codec.decode(phase, estimate, state)
-        return gradients, state, air, energy - tf.reduce_sum(budget)
+        message = tf.pad(estimate, [[0, self.codec.message_size - layout.size]])
+        return gradients, state, air, energy - tf.reduce_sum(budget), message
 
     def _pass(self, phase: int) -> int:
         """Which transmission of the round a phase is."""

@@ -51,7 +51,7 @@ class UplinkSettings(Settings):
                 "has a random phase, and no receiver here can read it. Give csi.transmitter or "
                 "csi.receiver perfect knowledge, or use the channel awgn."
             )
-        if rule.needs_csi and transmitter == "none":
+        if rule.needs != "nothing" and transmitter == "none":
             return (
                 f"power_control {rule.name!r} needs to know the channel; got csi.transmitter none. "
                 "Write csi.transmitter: perfect, or power_control: none."

@@ -3,21 +3,29 @@
 A new rule is one file with a `PowerControl` class, and its name in `KINDS` below.
 """
 
-from laser_phy.power_control.base import PowerControl, Statistics
+from laser_phy.power_control.base import PowerControl, Statistics, common_statistics, precode_to
 from laser_phy.power_control.inversion import Inversion
+from laser_phy.power_control.joint import Joint
 from laser_phy.power_control.none import NoControl
+from laser_phy.power_control.phase import PhaseOnly
+from laser_phy.power_control.regularized import Regularized
 from laser_phy.power_control.truncated_inversion import TruncatedInversion
 from laser_phy.settings import one_of
 
-KINDS = (NoControl, Inversion, TruncatedInversion)
+KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, Joint)
 AnyPowerControl = one_of(*KINDS)
 
 __all__ = [
     "KINDS",
     "AnyPowerControl",
     "Inversion",
+    "Joint",
     "NoControl",
+    "PhaseOnly",
     "PowerControl",
+    "Regularized",
     "Statistics",
     "TruncatedInversion",
+    "common_statistics",
+    "precode_to",
 ]

@@ -18,7 +18,9 @@ class Inversion(PowerControl):
     def statistics(self, law: GainLaw) -> Statistics:
         mean = law.mean_inverse(0.0)
         scale = mean**-0.5 if math.isfinite(mean) else 1.0
-        return Statistics(scale=scale, gain=scale, share=1.0)
+        return Statistics(
+            scale=scale, gain=scale, share=1.0, square=scale**2, power=scale**2 * mean
+        )
 
     def precode(self, gain: Any, statistics: Statistics) -> Any:
         return tf.math.reciprocal_no_nan(gain) * tf.cast(statistics.scale, gain.dtype)

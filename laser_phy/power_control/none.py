@@ -12,11 +12,11 @@ class NoControl(PowerControl):
     """b = 1. The messages add up with the workers' random phases."""
 
     name: Literal["none"] = "none"
-    needs_csi: ClassVar[bool] = False
+    needs: ClassVar[str] = "nothing"
     aligns: ClassVar[bool] = False
 
     def statistics(self, law: GainLaw) -> Statistics:
-        return Statistics(scale=1.0, gain=1.0, share=1.0)
+        return Statistics(scale=1.0, gain=1.0, share=1.0, square=law.mean, power=1.0)
 
     def precode(self, gain: Any, statistics: Statistics) -> Any:
         return tf.ones_like(gain)

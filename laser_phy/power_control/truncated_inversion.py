@@ -28,7 +28,7 @@ class TruncatedInversion(PowerControl):
                 "above which no resource element would ever be sent. Lower it."
             )
         scale = law.mean_inverse(self.threshold) ** -0.5
-        return Statistics(scale=scale, gain=scale, share=share)
+        return Statistics(scale, gain=scale, share=share, square=scale**2 * share, power=1.0)
 
     def precode(self, gain: Any, statistics: Statistics) -> Any:
         strong = tf.square(tf.abs(gain)) >= self.threshold

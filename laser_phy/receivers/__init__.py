@@ -3,11 +3,24 @@
 A new kind is one file with a `Receiver` class, and its name in `KINDS` below.
 """
 
-from laser_phy.receivers.base import Link, Receiver
+from laser_phy.receivers.base import Link, Observed, Receiver
+from laser_phy.receivers.blind import Blind
+from laser_phy.receivers.energy import Energy
+from laser_phy.receivers.lmmse import Lmmse
 from laser_phy.receivers.scale import Scale
 from laser_phy.settings import one_of
 
-KINDS = (Scale,)
+KINDS = (Scale, Lmmse, Blind, Energy)
 AnyReceiver = one_of(*KINDS)
 
-__all__ = ["KINDS", "AnyReceiver", "Link", "Receiver", "Scale"]
+__all__ = [
+    "KINDS",
+    "AnyReceiver",
+    "Blind",
+    "Energy",
+    "Link",
+    "Lmmse",
+    "Observed",
+    "Receiver",
+    "Scale",
+]

@@ -2,60 +2,126 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from laser_phy.lazy import tf
+from laser_phy.ofdm import symbols_of, to_reals, to_symbols
 from laser_phy.settings import Settings
 
 
 class Link(NamedTuple):
-    """What a receiver knows beforehand of the link it serves.
+    """What a receiver knows beforehand of the link it serves. Gains are behind the beam.
 
     Attributes:
-        workers: K.
-        gain: mean gain E[h b] of an element that is sent, behind the beam.
+        workers: how many sent in this round.
+        gain: mean gain E[h b] of an element that is sent; scalar or [symbol].
         share: probability that a worker sends an element.
+        square: E|h b|^2 over all elements; scalar or [symbol].
+        planned: `gain` and `square` are those of this round's elements, and not expectations.
         aligned: h b is real and positive: the sum in the air is the sum of the messages.
         fading: the channel differs between elements, workers and rounds.
         noise_variance: complex variance of the noise on one antenna.
+        csi_error: variance of the error of what the receiver knows of the channel.
+        power: mean power gain E|h|^2 of one antenna.
     """
 
-    workers: int
-    gain: float
-    share: float
+    workers: Any
+    gain: Any
+    share: Any
+    square: Any
+    planned: bool
     aligned: bool
     fading: bool
     noise_variance: float
+    csi_error: Any = 0.0
+    power: float = 1.0
+
+
+class Observed(NamedTuple):
+    """What the receiver learned of a round's channel, sums over workers; empty where it did not.
+
+    Attributes:
+        heard: [symbol] float32, how many sent.
+        total: [antenna, symbol] complex64, sum_k h_k b_k.
+        squares: [symbol] float32, sum_k |w^H h_k b_k|^2 behind the beam.
+        outer: [symbol, antenna, antenna] complex64, sum_k (h_k b_k) (h_k b_k)^H.
+    """
+
+    heard: Any = ()
+    total: Any = ()
+    squares: Any = ()
+    outer: Any = ()
 
 
 class Receiver(Settings):
-    """Settings of a receiver, and its two steps.
+    """Settings of a receiver.
 
-    What the server learns of the channel is a sum over the workers: `observe` is called for each,
-    the results are added up, and `estimate` gets the sums.
+    Attributes:
+        needs: what the server must know of the channel: "nothing", "sum" (the workers' sum channel,
+            which one pilot common to all shows) or "each" (every worker's, orthogonal pilots).
+        learns: fields of `Observed` that it uses.
+        unprecoded: transmitters send as they are, `power_control: none`.
     """
 
     name: str
+    needs: ClassVar[str] = "nothing"
+    learns: ClassVar[tuple[str, ...]] = ()
+    unprecoded: ClassVar[bool] = False
 
     def beam_gain(self, response: Any) -> Any:
-        """The scalar channel [symbol] that transmitters see, of `response` [antenna, symbol]."""
-        raise NotImplementedError
+        """w^H h [symbol] of `response` [antenna, symbol], with the common beam w = 1/sqrt(M).
 
-    def observe(self, response: Any, precoding: Any) -> tuple[Any, ...]:
-        """What one worker adds to the server's knowledge.
-
-        Args:
-            response: [antenna, symbol] complex64, as the receiver knows it, or None.
-            precoding: [symbol] complex64, the worker's factors b.
+        Of unit power for independent antennas; it is the channel that transmitters see.
         """
-        raise NotImplementedError
+        antennas = tf.cast(tf.shape(response)[0], tf.float32)
+        return tf.reduce_sum(response, axis=0) / tf.cast(tf.sqrt(antennas), response.dtype)
 
-    def estimate(self, received: Any, observed: tuple[Any, ...], prior: Any, link: Link) -> Any:
-        """The estimate [symbol] complex64 of the mean of the workers' scaled symbols.
+    # ---- reals on symbols ----
+
+    def symbols(self, reals: int) -> int:
+        """Complex symbols that carry `reals` real numbers: two reals a symbol."""
+        return symbols_of(reals)
+
+    def energies(self, reals: Any) -> Any:
+        """Energy on the air of every real, for amplitude 1 and b = 1."""
+        return tf.square(reals)
+
+    def amplitude(self, energy: Any, budget: Any) -> Any:
+        """What reals are multiplied by so that a block of energy `energy` spends `budget`."""
+        return tf.math.divide_no_nan(tf.sqrt(budget), tf.sqrt(energy))
+
+    def modulate(self, reals: Any, seed: Any) -> Any:
+        """Symbols [symbol] complex64 for scaled reals [real]; `seed` [2] of what is drawn."""
+        return to_symbols(reals)
+
+    def per_real(self, per_symbol: Any, reals: int) -> Any:
+        """[symbol] -> [real]: the value of each real's symbol."""
+        return tf.reshape(tf.stack([per_symbol, per_symbol], axis=1), [-1])[:reals]
+
+    def estimate(
+        self, received: Any, observed: Observed, prior: Any, link: Link, reals: int
+    ) -> Any:
+        """The estimate [real] of the mean of the workers' scaled reals.
 
         Args:
             received: [antenna, symbol] complex64.
-            observed: the sums of `observe` over workers.
+            observed: what was learned of the channel.
             prior: [symbol] float32, mean energy of a worker's symbol before precoding.
             link: what is known beforehand.
+            reals: how many there are.
         """
+        return to_reals(self.combine(received, observed, prior, link), reals)
+
+    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+        """The estimate [symbol] complex64 of the mean of the workers' scaled symbols."""
         raise NotImplementedError
+
+
+def likeness(workers: Any, correlation: float) -> Any:
+    """kappa = 1 - c + c K: energy of the sum of K messages of correlation c, over K energies."""
+    return 1 - correlation + correlation * workers
+
+
+def over(numerator: Any, denominator: Any) -> Any:
+    """Complex `numerator` over a real `denominator`, 0 where it is 0."""
+    return numerator * tf.cast(tf.math.reciprocal_no_nan(denominator), numerator.dtype)

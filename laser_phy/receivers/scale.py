@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from laser_phy.lazy import tf
-from laser_phy.receivers.base import Link, Receiver
+from laser_phy.receivers.base import Link, Observed, Receiver, likeness, over
 from laser_phy.settings import setting
 
 
@@ -16,34 +16,55 @@ class Scale(Receiver):
     that truncation lets through: unbiased over fading. `active` divides by the number that was
     heard on that very element, which takes receiver CSI; an element nobody sent decodes as 0.
 
-    Where the messages are not aligned (no power control over fading), the server divides by what it
-    knows of the sum channel g = w^H sum_k h_k b_k: LMMSE, g* e y / (|g|^2 e + no) with e the energy
-    of a worker's symbol, exact where the workers send the same.
+    `debias: mmse` shrinks what is below the noise: with S1 = sum_k h_k b_k, S2 = sum_k |h_k b_k|^2,
+    e the energy of a worker's symbol and c the messages' correlation, the linear estimate of least
+    error is
+
+        e (1 - c + c K) S1* y / K / (e ((1 - c) S2 + c |S1|^2) + no),
+
+    with expectations in place of the sums where the server does not know them. Where the messages
+    are not aligned (no power control over fading) this is the only choice, and it takes receiver
+    CSI: dividing by the sum channel has no mean.
     """
 
     name: Literal["scale"] = "scale"
     normalize: Literal["mean", "active"] = setting("mean")
     """Divide by the mean number of workers heard, or by the number heard on each element."""
+    debias: Literal["unbiased", "mmse"] = setting("unbiased")
+    """`unbiased`, or the linear estimate of least error, which is smaller than the mean."""
+    correlation: float = setting(1.0, ge=0, le=1, unit="of the messages of two workers")
+    """How alike the workers' messages are, for least error; 1 if they send the same."""
 
-    def beam_gain(self, response: Any) -> Any:
-        # w^H h with w = 1/sqrt(M): of unit power for independent antennas.
-        antennas = tf.cast(tf.shape(response)[0], tf.float32)
-        return tf.reduce_sum(response, axis=0) / tf.cast(tf.sqrt(antennas), response.dtype)
+    needs: ClassVar[str] = "sum"
+    learns: ClassVar[tuple[str, ...]] = ("heard", "total", "squares")
 
-    def observe(self, response: Any, precoding: Any) -> tuple[Any, ...]:
-        heard = tf.cast(precoding != 0, tf.float32)
-        if response is None:
-            return (heard,)
-        return heard, self.beam_gain(response) * precoding
-
-    def estimate(self, received: Any, observed: tuple[Any, ...], prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
         combined = self.beam_gain(received)
         if link.fading and not link.aligned:
-            sum_channel, energy = observed[1], tf.cast(prior, combined.dtype)
-            power = tf.cast(tf.square(tf.abs(sum_channel)), combined.dtype) * energy
-            return tf.math.conj(sum_channel) * energy * combined / (power + link.noise_variance)
+            total = self.beam_gain(observed.total)
+            squares = observed.squares
+            square_of_total = tf.square(tf.abs(total)) + link.csi_error
+            weight = self._weight(prior, squares, square_of_total, link)
+            return tf.math.conj(total) * tf.cast(weight, combined.dtype) * combined
         if link.fading and self.normalize == "active":
-            divisor = observed[0] * link.gain
+            total = observed.heard * link.gain
+            squares = observed.heard * tf.square(link.gain)
+            square_of_total = tf.square(total)
         else:
-            divisor = link.workers * link.gain * link.share * tf.ones_like(prior)
-        return combined * tf.cast(tf.math.reciprocal_no_nan(divisor), combined.dtype)
+            total = link.workers * link.gain * link.share * tf.ones_like(prior)
+            squares = link.workers * link.square * tf.ones_like(prior)
+            pairs = 0.0 if link.planned else 1 - 1 / tf.maximum(link.workers, 1.0)
+            square_of_total = tf.square(total)
+            if not link.planned:  # E|S1|^2 of independent gains
+                square_of_total = squares + pairs * square_of_total
+        if self.debias == "unbiased":
+            return over(combined, total)
+        weight = self._weight(prior, squares, square_of_total, link) * total
+        return tf.cast(weight, combined.dtype) * combined
+
+    def _weight(self, prior: Any, squares: Any, square_of_total: Any, link: Link) -> Any:
+        """e kappa / K / (e ((1 - c) S2 + c |S1|^2) + no)."""
+        c = self.correlation
+        power = prior * ((1 - c) * squares + c * square_of_total)
+        kappa = likeness(link.workers, c)
+        return tf.math.divide_no_nan(prior * kappa / link.workers, power + link.noise_variance)

@@ -1,0 +1,28 @@
+"""Sum-channel combining: transmitters know nothing, many antennas average the fading out."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from laser_phy.lazy import tf
+from laser_phy.receivers.base import Link, Observed, Receiver, over
+
+
+class Blind(Receiver):
+    """mean_k s_k ~ sum_m (sum_k h_km)* y_m / (M K s_h^2), s_h^2 = E|h|^2.
+
+    Unbiased over independent fading, and the interference of the messages with one another falls
+    with M and not with K (Amiri, Duman, Gunduz, "Collaborative machine learning at the wireless
+    edge with blind transmitters", 2019). Complex variance for energies e_k of the symbols:
+    (1/M) (mean_k e_k + no / (K s_h^2)). One pilot common to all workers shows the sum channel.
+    """
+
+    name: Literal["blind"] = "blind"
+
+    needs: ClassVar[str] = "sum"
+    learns: ClassVar[tuple[str, ...]] = ("total",)
+    unprecoded: ClassVar[bool] = True
+
+    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+        combined = tf.reduce_mean(tf.math.conj(observed.total) * received, axis=0)
+        return over(combined, link.workers * link.power * tf.ones_like(prior))
