@@ -3,12 +3,28 @@
 A new kind is one file with a `Compressor` class, and its name in `KINDS` below.
 """
 
+from laser_phy.compressors.a_dsgd import ADsgd
 from laser_phy.compressors.base import Codec, Compressor, Message
 from laser_phy.compressors.identity import Identity
 from laser_phy.compressors.laser import Laser
+from laser_phy.compressors.random_k import RandomK
+from laser_phy.compressors.signum import Signum
+from laser_phy.compressors.sketch import Sketch
 from laser_phy.settings import one_of
 
-KINDS = (Laser, Identity)
+KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd)
 AnyCompressor = one_of(*KINDS)
 
-__all__ = ["KINDS", "AnyCompressor", "Codec", "Compressor", "Identity", "Laser", "Message"]
+__all__ = [
+    "KINDS",
+    "ADsgd",
+    "AnyCompressor",
+    "Codec",
+    "Compressor",
+    "Identity",
+    "Laser",
+    "Message",
+    "RandomK",
+    "Signum",
+    "Sketch",
+]

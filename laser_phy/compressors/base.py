@@ -86,6 +86,17 @@ class Codec(ABC):
         """The state that server and workers share, before round 0; each array keeps its dtype."""
         return []
 
+    def state_reals(self, phase: int) -> int:
+        """Reals of the shared state that are made of what was received in a phase."""
+        return 0
+
+    def seeded_state(self, phase: int, state: Tensors, round_: Any) -> Tensors:
+        """`state` with what a phase made of the received message replaced by a draw for `round_`.
+
+        Unchanged where the state does not depend on what was received.
+        """
+        return state
+
     def noise_gains(self, phase: int) -> np.ndarray:
         """[block] G_j = ||D_j||_F^2 of the decoder: noise of variance v a real adds G_j v of error.
 

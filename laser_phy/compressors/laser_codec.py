@@ -97,6 +97,18 @@ class LaserCodec(Codec):
         bases = [random_basis(random, shape).ravel() for shape in self.factor_shapes[side]]
         return np.concatenate([*bases, np.zeros(0)]).astype(np.float32)
 
+    def state_reals(self, phase: int) -> int:
+        return sum(self.factor_sizes[phase])
+
+    def seeded_state(self, phase: int, state: Tensors, round_: Any) -> Tensors:
+        if not self.matrices:
+            return state
+        seed = tf.stack([tf.constant(self.key, tf.int64), tf.cast(round_, tf.int64)])
+        normal = tf.random.stateless_normal([sum(self.factor_sizes[phase])], seed)
+        new_state = list(state)
+        new_state[phase] = self._join([orthonormal(f) for f in self._unflatten(normal, phase)])
+        return new_state
+
     def _unflatten(self, flat: Any, side: int) -> Tensors:
         parts = tf.split(flat, self.factor_sizes[side]) if self.matrices else []
         return [tf.reshape(p, s) for p, s in zip(parts, self.factor_shapes[side], strict=True)]

@@ -1,0 +1,40 @@
+"""Signum: signs, and the majority of them (Bernstein et al., 2018)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norms
+from laser_phy.lazy import tf
+
+
+class Signum(Compressor):
+    """x_k = sign(g_k), and g = sign(mean_k x_k + noise): a majority vote of the workers.
+
+    A message pays for what it sends: a block of n signs has norm sqrt(n), however small the
+    gradient was. There is no error feedback.
+    """
+
+    name: Literal["signum"] = "signum"
+
+    def build(self, shapes: Shapes, key: int) -> SignumCodec:
+        return SignumCodec(shapes, key)
+
+
+class SignumCodec(Codec):
+    """Blocks are the signs of the tensors, in their order."""
+
+    linear = False
+
+    def __init__(self, shapes: Shapes, key: int) -> None:
+        super().__init__(shapes, key)
+        self.phases = (tuple(self.sizes),)
+
+    def encode(
+        self, phase: int, gradients: Tensors, memory: Any, state: Tensors
+    ) -> tuple[Message, Any]:
+        return self.pack([tf.sign(g) for g in gradients], norms(gradients)), memory
+
+    def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
+        votes = tf.split(tf.sign(reals), self.sizes)
+        return [tf.reshape(v, s) for v, s in zip(votes, self.shapes, strict=True)], state
