@@ -41,11 +41,12 @@ class Assembly:
     def introduction(self, planned: int) -> list[str]:
         """What is about to happen, in sentences."""
         task = self.scenario.task
+        kind: Any = task.model
         parameters = sum(math.prod(v.shape) for v in self.model.model.trainable_variables)
         left = f" ({self.dropped} examples left over)" if self.dropped else ""
         return [
             f"{task.workers} workers, {task.batch_size} examples each a round{left}; "
-            f"{task.model.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
+            f"{kind.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
             f"epoch, {planned} in all.",
             f"Tracing the training step, about {self._tracing_s():.0f} s ...",
         ]

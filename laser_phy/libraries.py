@@ -48,11 +48,11 @@ def _hushed() -> Iterator[None]:
     """Keep what TensorFlow's libraries write at their start off the screen.
 
     They write to the file descriptor, past Python, and partly before any setting is read.
+    TF_CPP_MIN_LOG_LEVEL=0 shows it.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:  # someone wants to see it, or has hushed it already
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         yield
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

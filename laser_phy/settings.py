@@ -99,8 +99,8 @@ def _expand_name(value: Any) -> Any:
 
 def one_of(*kinds: type[Settings]) -> Any:
     """The union of kinds told apart by `name`; a bare string is short for `{name: ...}`."""
-    union = kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # type: ignore[valid-type]  # noqa: UP007
-    names = Literal[tuple(tag(kind) for kind in kinds)]  # type: ignore[misc]
+    union: Any = kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007
+    names: Any = Literal[tuple(tag(kind) for kind in kinds)]
     # The schema, which editors complete from, is to know the short form too.
     short = BeforeValidator(_expand_name, json_schema_input_type=union | names)
     if len(kinds) == 1:

@@ -1,0 +1,115 @@
+"""The command line: its help, its answers, and what it leaves behind."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from laser_phy.cli import main
+from laser_phy.scenario import load_scenario
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def call(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """Standard output and error of a command that ends well."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    output = capsys.readouterr()
+    assert end.value.code == 0, output
+    return output.out, output.err
+
+
+COMMANDS = ["run", "check", "list", "schema", "report"]
+
+
+def test_help_names_every_command_and_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = call(["--help"], capsys)
+    for command in COMMANDS:
+        assert f"\n  {command} " in out
+    assert "laser-phy run quickstart" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = call([command, "--help"], capsys)
+    assert f"laser-phy {command}" in out
+
+
+def test_check_prints_the_scenario_it_would_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err = call(["check", "quickstart", "--set", "seed=42"], capsys)
+    assert err == "quickstart: fine.\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(out)
+    assert load_scenario(file) == load_scenario("quickstart", ["seed=42"])
+
+
+def test_list_has_scenarios_with_a_line_each_and_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = call(["list"], capsys)
+    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  ")}
+    assert load_scenario("quickstart").description in lines["quickstart"]
+    assert load_scenario("mnist_awgn").description in lines["mnist_awgn"]
+    assert "laser, identity" in lines["uplink.compressor"]
+
+
+def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = call(["schema"], capsys)
+    assert json.loads(out)["properties"]["uplink"]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    import laser_phy
+
+    assert call(["--version"], capsys)[0] == f"{laser_phy.__version__}\n"
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([])
+    output = capsys.readouterr()
+    assert end.value.code == 2
+    assert "laser-phy run quickstart" in output.out + output.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "quickstart"], ["list"]])
+def test_answers_come_at_once(arguments: list[str]) -> None:
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "laser_phy.cli", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    # 0.5 s on a quiet machine, where TensorFlow alone would take 3: room for a busy one
+    assert time.perf_counter() - begin < 10
+
+
+def test_run_in_a_process_of_its_own_says_what_it_does(tmp_path: Path) -> None:
+    settings = [
+        "task.model=linear", "task.dataset.train_examples=600", "task.epochs=2",
+        "uplink.channel=awgn", "uplink.power_control=none",
+    ]  # fmt: skip
+    sets = [part for text in settings for part in ("--set", text)]
+    command = [sys.executable, "-m", "laser_phy.cli", "run", "quickstart", *sets]
+    done = subprocess.run(
+        [*command, "--rounds", "3", "--out", str(tmp_path / "q")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # TensorFlow's own noise is kept away, and what takes long is said before it begins.
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[1] == "Loading TensorFlow and Sionna, about 10 s ..."
+    assert any(line.startswith("Tracing the training step, about ") for line in lines)
+    assert "\x1b" not in done.stdout
+    (epoch,) = [line for line in lines if line.startswith("epoch 1/2  round 3  loss ")]
+    for part in ("accuracy", "test accuracy", "uplink SNR", "gradient NMSE"):
+        assert part in epoch
+    names = {file.name for file in (tmp_path / "q").iterdir()}
+    assert names == {
+        "scenario.yaml", "history.csv", "rounds.csv", "summary.json", "checkpoints",
+        "overview.png", "snapshot.npz",
+    }  # fmt: skip
