@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from laser_phy import channels, compressors, power_control, receivers
 from laser_phy.csi import Csi
-from laser_phy.downlink import Downlink
 from laser_phy.ofdm import Ofdm
 from laser_phy.power import Power
 from laser_phy.settings import SettingsError
 
 if TYPE_CHECKING:
     from laser_phy import callbacks, models
+    from laser_phy.downlink import Downlink
     from laser_phy.results import load_run
     from laser_phy.runner import run
     from laser_phy.training import OverTheAir
@@ -32,6 +32,7 @@ __version__ = "0.1.0"
 # name -> (module, attribute), or a module of this package: loaded on first use (PEP 562)
 _LAZY = {
     "Aggregate": ("laser_phy.uplink", "Aggregate"),
+    "Downlink": ("laser_phy.downlink", "Downlink"),
     "OverTheAir": ("laser_phy.training", "OverTheAir"),
     "Uplink": ("laser_phy.uplink", "Uplink"),
     "callbacks": ("laser_phy.callbacks", None),

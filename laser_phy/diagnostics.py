@@ -15,6 +15,9 @@ RATIOS_DB = {
     "uplink_nmse_db": ("uplink_error_energy", "uplink_message_energy"),
     "gradient_nmse_db": ("gradient_error_energy", "gradient_energy"),
     "uplink_snr_db": ("received_signal_energy", "received_noise_energy"),
+    "downlink_nmse_db": ("downlink_error_energy", "downlink_message_energy"),
+    "downlink_snr_db": ("downlink_signal_energy", "downlink_noise_energy"),
+    "replica_spread_db": ("replica_distance", "server_weights_energy"),
 }
 """Diagnostics in dB, and the energies (numerator, denominator) that are summed before the log."""
 
@@ -30,6 +33,17 @@ NAMES = (
     "control_bytes_per_round",
 )
 """Diagnostics that the logs of `fit` have, in their order."""
+
+DOWNLINK_NAMES = (
+    "downlink_nmse_db",
+    "downlink_snr_db",
+    "replica_spread_db",
+    "downlink_energy",
+    "downlink_symbols_per_round",
+    "downlink_air_time_ms",
+    "downlink_control_bytes_per_round",
+)
+"""Those that a broadcast downlink adds."""
 
 MAXIMA = ("energy_max_worker",)
 """Diagnostics whose maximum over rounds is reported, and not their mean."""
@@ -80,10 +94,17 @@ def round_diagnostics(
             ]
         )
         values["gradient_energy"] = tf.add_n([tf.reduce_sum(tf.square(g)) for g in mean_gradients])
-    for name, (numerator, denominator) in RATIOS_DB.items():
-        if numerator in values:
-            values[name] = ratio_db(values[numerator], values[denominator])
-    return values
+    return with_ratios(values)
+
+
+def with_ratios(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` and every ratio in dB whose two energies are among them."""
+    ratios = {
+        name: ratio_db(values[numerator], values[denominator])
+        for name, (numerator, denominator) in RATIOS_DB.items()
+        if numerator in values
+    }
+    return values | ratios
 
 
 def control_bytes(power: Power, workers: int, blocks: int) -> int:

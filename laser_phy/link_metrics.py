@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,38 +10,44 @@ import tensorflow as tf
 
 from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
 
-ENERGIES = tuple(name for pair in RATIOS_DB.values() for name in pair)
-"""Energies behind the ratios in dB, summed over rounds before the logarithm."""
-
 
 class LinkMetrics(keras.metrics.Metric):
     """Mean of every diagnostic since the last reset; maximum and ratio where that is what it is.
 
     One vector variable holds all of them: a metric each would cost more than a small round.
+
+    Args:
+        names: diagnostics to report.
+        name: of the metric.
+
+    Attributes:
+        energies: behind the ratios in dB, summed over rounds before the logarithm.
     """
 
-    def __init__(self, name: str = "link") -> None:
+    def __init__(self, names: Sequence[str] = NAMES, name: str = "link") -> None:
         super().__init__(name=name, dtype="float32")
+        self.names = tuple(names)
+        self.energies = tuple(e for n in self.names for e in RATIOS_DB.get(n, ()))
         self.rounds = self.add_variable((), "zeros", name="rounds")
-        self.sums = self.add_variable((len(NAMES) + len(ENERGIES),), "zeros", name="sums")
+        self.sums = self.add_variable((len(self.names) + len(self.energies),), "zeros", name="sums")
         self.maxima = self.add_variable((len(MAXIMA),), "zeros", name="maxima")
 
     def update_state(self, diagnostics: dict[str, Any]) -> None:
         self.rounds.assign_add(1.0)
-        self.sums.assign_add(tf.stack([diagnostics[name] for name in NAMES + ENERGIES]))
+        self.sums.assign_add(tf.stack([diagnostics[name] for name in self.names + self.energies]))
         self.maxima.assign(tf.maximum(self.maxima, tf.stack([diagnostics[n] for n in MAXIMA])))
 
     def result(self) -> dict[str, Any]:
-        sums = dict(zip(NAMES + ENERGIES, tf.unstack(self.sums.value), strict=True))
-        values = {name: tf.math.divide_no_nan(sums[name], self.rounds.value) for name in NAMES}
+        sums = dict(zip(self.names + self.energies, tf.unstack(self.sums.value), strict=True))
+        values = {n: tf.math.divide_no_nan(sums[n], self.rounds.value) for n in self.names}
         values |= {name: self.maxima[i] for i, name in enumerate(MAXIMA)}
-        for name, (numerator, denominator) in RATIOS_DB.items():
+        for name in self.names:
+            if name not in RATIOS_DB:
+                continue
+            numerator, denominator = RATIOS_DB[name]
             values[name] = ratio_db(sums[numerator], sums[denominator])
         return values
 
-
-COLUMNS = ("round", "loss", *NAMES)
-"""Columns of the trace, and of a run's `rounds.csv`."""
 
 TRACE_ROUNDS = 256
 """Rounds that the trace holds."""
@@ -50,18 +57,32 @@ class RoundTrace(keras.layers.Layer):
     """The last rounds' numbers, written in the graph, so that callbacks may read them seldom.
 
     Reading logs once a round would not do: with `steps_per_execution` callbacks see every tenth.
+
+    Args:
+        names: diagnostics to hold.
+
+    Attributes:
+        columns: of a row, and of a run's `rounds.csv`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = NAMES) -> None:
         super().__init__(name="round_trace", dtype="float32", trainable=False)
+        self.columns = ("round", "loss", *names)
         self.rows = self.add_weight(
-            shape=(TRACE_ROUNDS, len(COLUMNS)), initializer="zeros", trainable=False, name="rows"
+            shape=(TRACE_ROUNDS, len(self.columns)),
+            initializer="zeros",
+            trainable=False,
+            name="rows",
         )
         self.built = True
 
     def write(self, round_: Any, loss: Any, diagnostics: dict[str, Any]) -> None:
         """Write the row of round `round_` (int64 scalar)."""
-        values = [tf.cast(round_, tf.float32), loss, *[diagnostics[name] for name in NAMES]]
+        values = [
+            tf.cast(round_, tf.float32),
+            loss,
+            *[diagnostics[name] for name in self.columns[2:]],
+        ]
         index = tf.reshape(tf.cast(round_ % TRACE_ROUNDS, tf.int32), [1, 1])
         self.rows.value.scatter_nd_update(index, tf.stack(values)[tf.newaxis])
 
@@ -70,6 +91,6 @@ class RoundTrace(keras.layers.Layer):
         held = range(max(first, rounds - TRACE_ROUNDS, 0), rounds)
         table = self.rows.numpy()
         return [
-            dict(zip(COLUMNS, map(float, table[t % TRACE_ROUNDS]), strict=True)) | {"round": t}
+            dict(zip(self.columns, map(float, table[t % TRACE_ROUNDS]), strict=True)) | {"round": t}
             for t in held
         ]

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 
 from laser_phy.assembly import Assembly
-from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
+from laser_phy.diagnostics import MAXIMA, RATIOS_DB, ratio_db
 from laser_phy.folder import RunFolder
-from laser_phy.link_metrics import ENERGIES
 from laser_phy.progress import Progress
 
 FLUSH_ROUNDS = 128  # half of what the model remembers
@@ -123,11 +122,14 @@ class Recorder(keras.callbacks.Callback):
         rounds = totals.get("rounds", 0.0)
         if not rounds:
             return {}
-        means = {name: totals[name] / rounds for name in NAMES if name not in RATIOS_DB}
-        means |= {name: totals[f"max_{name}"] for name in MAXIMA}
-        for name, (numerator, denominator) in RATIOS_DB.items():
-            means[name] = float(ratio_db(np.float64(totals[numerator]), totals[denominator]))
-        return {name: means[name] for name in NAMES}
+        means = {}
+        for name in self.assembly.model.link_metrics.names:
+            if name in RATIOS_DB:
+                numerator, denominator = (totals[energy] for energy in RATIOS_DB[name])
+                means[name] = float(ratio_db(np.float64(numerator), denominator))
+            else:
+                means[name] = totals[f"max_{name}"] if name in MAXIMA else totals[name] / rounds
+        return means
 
     def interrupted(self) -> None:
         """Keep the rounds of an epoch that was cut short."""
@@ -143,7 +145,8 @@ class Recorder(keras.callbacks.Callback):
 
     def _add_link_totals(self) -> None:
         metrics = self.assembly.model.link_metrics
-        sums = dict(zip(NAMES + ENERGIES, np.asarray(metrics.sums).tolist(), strict=True))
+        names = metrics.names + metrics.energies
+        sums = dict(zip(names, np.asarray(metrics.sums).tolist(), strict=True))
         sums["rounds"] = float(np.asarray(metrics.rounds))
         for name, value in sums.items():
             self._link_totals[name] = self._link_totals.get(name, 0.0) + value

@@ -15,11 +15,12 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from laser_phy import source
-from laser_phy.downlink import DownlinkSettings, IdealDownlink
+from laser_phy.downlink_settings import DownlinkSettings, IdealDownlink
 from laser_phy.problems import Path, Refusal, nearest, shown
 from laser_phy.sentences import problems_of
 from laser_phy.settings import Settings, plain, setting
 from laser_phy.source import Source, SourceError
+from laser_phy.sweeps.axes import AxesError, Changes, axes_of, ordered
 from laser_phy.task import Task
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -46,7 +47,8 @@ class Scenario(Settings):
     downlink: DownlinkSettings = setting(IdealDownlink())  # type: ignore[valid-type]
     """From the server to the workers."""
     sweep: dict[str, tuple[Any, ...]] = setting({})
-    """Values to try, by the path of a setting; every combination is one run."""
+    """Values to try, by the path of a setting; every combination is one run. `zip` holds groups of
+    settings that move together, `points` a list of points with settings of their own."""
 
     @field_validator("name")
     @classmethod
@@ -62,13 +64,15 @@ class Scenario(Settings):
     def _sweep_is_valid(self) -> Self:
         faults = []
         base = self.to_config() | {"sweep": {}} if self.sweep else {}
-        for key, values in self.sweep.items():
-            if not values:
-                faults.append(_fault(("sweep", key), f"{key} has no values to try.", values))
-            for index, value in enumerate(values):
-                sentence = _objection(base, key, value)
-                if sentence:
-                    faults.append(_fault(("sweep", key, index), sentence, value))
+        try:
+            axes = axes_of(self.sweep)
+        except AxesError as error:
+            axes = []
+            faults.append(_fault(("sweep", *error.path), error.sentence, self.sweep))
+        for point in (point for axis in axes for point in axis.points):
+            sentence = _objection(base, point.changes)
+            if sentence:
+                faults.append(_fault(("sweep", *point.where), sentence, point.changes))
         if faults:
             raise ValidationError.from_exception_data("Scenario", faults)
         return self
@@ -156,19 +160,22 @@ def _fault(path: Path, sentence: str, value: Any) -> InitErrorDetails:
     return InitErrorDetails(type=error, loc=path, input=value)
 
 
-def _objection(base: dict[str, Any], key: str, value: Any) -> str:
-    """Why `value` cannot stand at `key`, empty if it can.
+def _objection(base: dict[str, Any], changes: Changes) -> str:
+    """Why these values cannot stand where they are to, empty if they can.
 
     Rules between fields are left to the combination that is run: another axis may satisfy them.
     """
-    path = tuple(key.split("."))
+    tree: Any = base
     try:
-        Scenario.model_validate(plain(source.replaced(base, path, value, f"sweep.{key}")))
+        for key, value in ordered(changes):
+            tree = source.replaced(tree, tuple(key.split(".")), value, f"sweep.{key}")
+        Scenario.model_validate(plain(tree))
     except SourceError as error:
         return str(error)
     except ValidationError as error:
+        depth = max(len(key.split(".")) for key in changes)
         found = zip(problems_of(error, Scenario), error.errors(), strict=True)
         for problem, item in found:
-            if item["type"] != "value_error" or len(problem.path) >= len(path):
+            if item["type"] != "value_error" or len(problem.path) >= depth:
                 return problem.sentence
     return ""

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-STREAMS = ("data", "model", "channel", "noise", "downlink", "compressor")
+STREAMS = ("data", "model", "channel", "noise", "downlink", "downlink_noise", "compressor")
 
 
 def stream_key(seed: int, name: str) -> int:

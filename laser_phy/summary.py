@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from laser_phy.assembly import Assembly
+from laser_phy.diagnostics import DOWNLINK_NAMES
 from laser_phy.folder import RunFolder
 from laser_phy.libraries import versions
 from laser_phy.recorder import Recorder
@@ -17,6 +18,7 @@ def summarise(
     """The summary of a run that ended with `status`, of `planned` rounds its scenario has."""
     scenario = assembly.scenario
     history = folder.read_rows(folder.history)
+    link = recorder.link_means()
     return {
         "name": scenario.name,
         "seed": scenario.seed,
@@ -25,8 +27,8 @@ def summarise(
         "rounds_planned": planned,
         "epochs": len(history),
         "metric": _metric(history, with_ema=scenario.task.ema is not None),
-        "uplink": recorder.link_means(),
-        "downlink": {},
+        "uplink": {k: v for k, v in link.items() if k not in DOWNLINK_NAMES},
+        "downlink": {k: v for k, v in link.items() if k in DOWNLINK_NAMES},
         "energy_budget": assembly.energy_budget,
         "budget_rule": scenario.uplink.power.budget,
         "workers": scenario.task.workers,

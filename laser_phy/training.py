@@ -9,8 +9,11 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
+from laser_phy.broadcast import Broadcaster
+from laser_phy.diagnostics import DOWNLINK_NAMES, NAMES
 from laser_phy.downlink import Downlink
 from laser_phy.link_metrics import LinkMetrics, RoundTrace
+from laser_phy.replicas import Replicas
 from laser_phy.uplink import Uplink
 
 
@@ -55,8 +58,11 @@ class OverTheAir(keras.Model):
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
         self.seed, self.ema = int(seed), ema
-        self.link_metrics = LinkMetrics()
-        self.trace = RoundTrace()
+        names = NAMES if self.downlink.ideal else NAMES + DOWNLINK_NAMES
+        self.link_metrics = LinkMetrics(names)
+        self.trace = RoundTrace(names)
+        self.replicas = None if self.downlink.ideal else Replicas()
+        self.broadcaster: Broadcaster | None = None
         self.mean_weights: list[Any] = []
         if getattr(model, "output_names", None):
             self.output_names = model.output_names
@@ -77,6 +83,11 @@ class OverTheAir(keras.Model):
             shapes = [weight.shape for weight in self.model.trainable_variables]
             if not self.uplink.built:
                 self.uplink.build(shapes, self.workers, self.seed)
+            if not self.downlink.built:
+                phases = (
+                    [] if self.downlink.ideal else Broadcaster.phases(self.uplink, self.downlink)
+                )
+                self.downlink.build(phases, self.workers, self.seed)
             if self.ema is not None:
                 self.mean_weights = [
                     self.add_weight(
@@ -92,6 +103,10 @@ class OverTheAir(keras.Model):
         optimizer = getattr(self, "optimizer", None)
         if self.built and optimizer is not None and not optimizer.built:
             optimizer.build(self.trainable_variables)
+        if self.built and optimizer is not None and self.replicas is not None:
+            self.broadcaster = Broadcaster(
+                self.model, self.uplink, self.downlink, self.replicas, optimizer
+            )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
@@ -119,13 +134,19 @@ class OverTheAir(keras.Model):
         statistics = _Statistics(self.model)
         scale = self.optimizer.scale_loss(tf.ones([]))
 
+        broadcaster = self.broadcaster
+        server = broadcaster.replicas.values("weights") if broadcaster else []
+
         def step(worker: Any, carry: Any) -> Any:
             total, loss_sum, moved = carry
+            if broadcaster:
+                broadcaster.take_weights(worker)
             part = keras.tree.map_structure(
                 lambda t: None if t is None else t[worker * shares : (worker + 1) * shares], data
             )
             loss, gradients = self._gradients(part, shares, scale)
-            message = self.uplink.encode(worker, gradients)
+            state = broadcaster.state(worker) if broadcaster else None
+            message = self.uplink.encode(worker, gradients, state)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
             return message, (total, loss_sum + loss, statistics.collect(moved))
 
@@ -133,12 +154,16 @@ class OverTheAir(keras.Model):
         carry = (zeros, tf.zeros([]), statistics.zeros())
         messages, (total, loss_sum, moved) = self.uplink.collect(step, carry)
         statistics.assign_mean(moved, self.workers)
+        if broadcaster:
+            broadcaster.replicas.put("weights", server)
 
         round_ = tf.identity(self.uplink.round.value)
         aggregate = self.uplink.receive(messages, [gradient / self.workers for gradient in total])
         gradients = [gradient * scale for gradient in aggregate.gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
         self._update_mean_weights()
+        if broadcaster:
+            aggregate.diagnostics.update(broadcaster.broadcast(aggregate, round_, scale))
         self.link_metrics.update_state(aggregate.diagnostics)
         self.trace.write(round_, loss_sum / self.workers, aggregate.diagnostics)
         return self.get_metrics_result()

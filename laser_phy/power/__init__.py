@@ -2,13 +2,14 @@
 
 from laser_phy.power.allocation import ALLOCATIONS, first_pass_shares, mean_shares
 from laser_phy.power.schedule import KINDS, AnySchedule, Constant, Linear, Schedule, Step
-from laser_phy.power.settings import Power
+from laser_phy.power.settings import Energy, Power
 
 __all__ = [
     "ALLOCATIONS",
     "KINDS",
     "AnySchedule",
     "Constant",
+    "Energy",
     "Linear",
     "Power",
     "Schedule",

@@ -11,25 +11,15 @@ from laser_phy.power.schedule import AnySchedule, Constant
 from laser_phy.settings import Settings, setting
 
 
-class Power(Settings):
-    """Transmit energy of a worker in a round, and how it is split over the blocks."""
+class Energy(Settings):
+    """Transmit energy of a round, as such or as a ratio to the noise."""
 
     energy_per_round: float | None = setting(
-        None, gt=0, le=1e30, unit="energy a worker and round, noise 1 per real"
+        None, gt=0, le=1e30, unit="energy a sender and round, noise 1 per real"
     )
-    """The paper's P: a worker's sum of |symbol|^2 over a round. 100 if neither it nor snr_db."""
+    """The paper's P: a sender's sum of |symbol|^2 over a round. 100 if neither it nor snr_db."""
     snr_db: float | None = setting(None, ge=-200, le=200, unit="dB")
     """Energy per data symbol over the noise `no` = 2 of a resource element."""
-    allocation: Literal["uniform", "norm", "squared_norm", "compressed_norm", "optimal"] = (
-        "compressed_norm"
-    )
-    """Shares of the blocks: equal, by the norm of gradient plus memory or of what is sent, or the
-    shares of least decoded error for the compressor and the receiver."""
-    budget: Literal["mean", "round"] = "mean"
-    """`round`: no worker exceeds the budget in any round. `mean`: E|b|^2 = 1 for every worker."""
-
-    schedule: AnySchedule = setting(Constant())
-    """How the energy moves over the rounds of a run; its mean is the budget."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -46,3 +36,18 @@ class Power(Settings):
         if self.snr_db is not None:
             return float(10 ** (self.snr_db / 10) * NOISE_VARIANCE * symbols)
         return 100.0 if self.energy_per_round is None else self.energy_per_round
+
+
+class Power(Energy):
+    """Transmit energy of a worker in a round, and how it is split over the blocks."""
+
+    allocation: Literal["uniform", "norm", "squared_norm", "compressed_norm", "optimal"] = (
+        "compressed_norm"
+    )
+    """Shares of the blocks: equal, by the norm of gradient plus memory or of what is sent, or the
+    shares of least decoded error for the compressor and the receiver."""
+    budget: Literal["mean", "round"] = "mean"
+    """`round`: no worker exceeds the budget in any round. `mean`: E|b|^2 = 1 for every worker."""
+
+    schedule: AnySchedule = setting(Constant())
+    """How the energy moves over the rounds of a run; its mean is the budget."""
