@@ -1,0 +1,44 @@
+"""One run of a sweep, in a process of its own that ends with whoever started it.
+
+    python -m laser_phy.sweeps.child PARENT_PID FOLDER [ROUNDS]
+
+The folder holds the scenario. Exit status as that of `laser-phy run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from laser_phy.sweeps.guard import die_with_parent
+
+REFUSED, INTERRUPTED = 2, 130
+WAIT_FOR_ANOTHER_S = 60.0
+"""A killed sweep's run may take a moment to end, and so may one that was taken up elsewhere."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is in the folder; the exit status."""
+    parent, folder, *rounds = arguments
+    die_with_parent(int(parent))
+    from laser_phy.folder import RunFolder
+    from laser_phy.problems import Refusal
+    from laser_phy.runner import run
+    from laser_phy.scenario import load_scenario
+    from laser_phy.sweeps.lock import locked
+
+    path = Path(folder)
+    try:
+        with locked(path, "run", wait_s=WAIT_FOR_ANOTHER_S):
+            scenario = load_scenario(RunFolder(path).scenario)
+            result = run(scenario, out=path, rounds=int(rounds[0]) if rounds else None)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return INTERRUPTED if result.summary["status"] == "interrupted" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
