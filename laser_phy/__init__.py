@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from laser_phy.downlink import Downlink
     from laser_phy.results import load_run
     from laser_phy.runner import run
+    from laser_phy.sweeps.results import load_sweep
+    from laser_phy.sweeps.sweep import sweep
     from laser_phy.training import OverTheAir
     from laser_phy.uplink import Aggregate, Uplink
 
@@ -37,8 +39,10 @@ _LAZY = {
     "Uplink": ("laser_phy.uplink", "Uplink"),
     "callbacks": ("laser_phy.callbacks", None),
     "load_run": ("laser_phy.results", "load_run"),
+    "load_sweep": ("laser_phy.sweeps.results", "load_sweep"),
     "models": ("laser_phy.models", None),
     "run": ("laser_phy.runner", "run"),
+    "sweep": ("laser_phy.sweeps.sweep", "sweep"),
 }
 
 __all__ = [
@@ -54,10 +58,12 @@ __all__ = [
     "channels",
     "compressors",
     "load_run",
+    "load_sweep",
     "models",
     "power_control",
     "receivers",
     "run",
+    "sweep",
 ]
 
 

@@ -11,6 +11,7 @@ import typer
 
 from laser_phy.problems import Refusal
 
+FAILED = 1
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
 app = typer.Typer(
@@ -58,6 +59,10 @@ def _laser_phy(
       laser-phy check quickstart > mine.yaml      every setting, filled in
       laser-phy list                              scenarios, and what each field may be
       laser-phy run mine.yaml --rounds 10         try it
+
+    \b
+    Ask a question that takes many runs, and see the answer:
+      laser-phy sweep laser_vs_zsgd --out s && laser-phy report s
     """
     if version:
         from laser_phy import __version__
@@ -96,6 +101,59 @@ def run(
     result = run_scenario(settings, out=out, rounds=rounds, command=_command(scenario, overrides))
     if result.summary["status"] == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def sweep(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Runs at the same time; one for every two cores."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop every run after N rounds.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Threads of each run; the cores are shared out."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write to; sweeps/NAME unless given."),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be run, and stop there.")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option(help="Begin with a short run, to tell how long it will take.")
+    ] = True,
+) -> None:
+    """Run every combination of a scenario's `sweep`, each in a process and a folder of its own.
+
+    Started again on the same folder it goes on: runs that are done are left as they are, others go
+    on from their last epoch. The results are one table, results.parquet and results.csv. The exit
+    status is 1 if a run failed twice.
+
+    \b
+    laser-phy sweep laser_vs_zsgd --plan
+    laser-phy sweep laser_vs_zsgd --jobs 2 --out s && laser-phy report s
+    laser-phy sweep mine.yaml --set 'sweep={uplink.power.energy_per_round: [1, 10, 100]}'
+    """
+    from laser_phy.scenario import load_scenario
+    from laser_phy.sweeps import sweep as sweeps
+
+    settings = load_scenario(scenario, overrides or ())
+    if plan:
+        sweeps.show_plan(settings)
+        return
+    result = sweeps.sweep(settings, out, jobs, scheduler, rounds, threads, estimate)
+    if result.failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

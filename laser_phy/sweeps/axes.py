@@ -2,14 +2,14 @@
 
     sweep:
       uplink.power.energy_per_round: [25, 100]       an axis: a setting and its values
-      zip:                                           settings that move together: lists of one length
+      zip:                                           settings that move together
         - uplink.channel.speed_mps: [1, 30]
           uplink.ofdm.subcarrier_spacing_hz: [15e3, 60e3]
       points:                                        a list of points, each with settings of its own
         - {label: blind, uplink.csi.transmitter: none, uplink.power_control: none}
         - {label: aware, uplink.power_control: inversion}
 
-Axes, each group of `zip`, and the list of `points` are combined with each other: here 2 x 2 x 2 cells.
+Axes, each group of `zip`, and the list of `points` are combined with each other: here 2 x 2 x 2.
 Knows paths and values alone, not what a scenario is.
 """
 
@@ -94,7 +94,7 @@ def axes_of(sweep: Mapping[str, Sequence[Any]]) -> list[Axis]:
 
 
 def cells_of(sweep: Mapping[str, Sequence[Any]]) -> list[Cell]:
-    """Every combination, the last axis moving fastest; one cell without changes if nothing varies."""
+    """Every combination, the last axis moving fastest; one cell without changes for no axes."""
     return [_cell(points) for points in itertools.product(*(a.points for a in axes_of(sweep)))]
 
 
@@ -118,15 +118,11 @@ def _zipped(group: Any, where: Path) -> Axis:
         )
     for path, values in group.items():
         if not isinstance(values, list | tuple) or not values:
-            raise AxesError(
-                (*where, path), f"{path} must be a list of values; got {shown(values)}."
-            )
+            raise AxesError((*where, path), f"{path} must be a list; got {shown(values)}.")
     lengths = {path: len(values) for path, values in group.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{path} has {count}" for path, count in lengths.items())
-        raise AxesError(
-            where, f"zip must have lists of one length, as they move together; {counts}."
-        )
+        raise AxesError(where, f"zip must have lists of one length; {counts}.")
     rows = zip(*group.values(), strict=True)
     return Axis(tuple(Point(dict(zip(group, row, strict=True)), where=where) for row in rows))
 
@@ -148,14 +144,10 @@ def _listed(points: Sequence[Any]) -> Axis:
         found.append(Point(changes, label, where))
     labels = [point.label for point in found]
     if any(labels) and not all(labels):
-        raise AxesError(
-            (POINTS, labels.index("")), "points must have a label each, or none at all."
-        )
+        raise AxesError((POINTS, labels.index("")), "points must all have a label, or none.")
     for label in filter(None, labels):
         if labels.count(label) > 1:
-            raise AxesError(
-                (POINTS,), f"points must have labels of their own; {label!r} is on two."
-            )
+            raise AxesError((POINTS,), f"points must have different labels; {label!r} is on two.")
     return Axis(tuple(found))
 
 

@@ -79,7 +79,7 @@ def command(job: Job) -> list[str]:
 
 
 def environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of a job's process: as many threads as it may use, and where this package is."""
+    """The variables of a job's process: the threads it may use, and where this package is."""
     here = dict(os.environ if base is None else base)
     package = str(Path(laser_phy.__file__).resolve().parent.parent)
     paths = [path for path in here.get("PYTHONPATH", "").split(os.pathsep) if path]

@@ -41,7 +41,7 @@ def trial_rounds(scenario: Scenario) -> int:
 def from_trial(
     folder: RunFolder, epochs: int, wall_s: float, rounds: int | None
 ) -> Estimate | None:
-    """What a whole run costs, from the folder of a short one that took `wall_s`; None if it failed.
+    """What a whole run costs, from a short one that took `wall_s`; None if it failed.
 
     Args:
         folder: of the short run.

@@ -68,8 +68,8 @@ def _refusal(folder: Path, what: str) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(known["since"]))
         who = f"process {known['pid']} on {known['host']}, since {since},"
     return (
-        f"{folder}: {who} is at work on the {what} in this folder. Wait until it has ended, or give "
-        "another folder with --out."
+        f"{folder}: {who} is at work on the {what} in this folder. Wait until it has ended, or "
+        "give another folder with --out."
     )
 
 

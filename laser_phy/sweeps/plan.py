@@ -42,7 +42,8 @@ class PlannedRun:
     def value(self, path: str) -> Any:
         """The setting at `path`, groups in short (`laser rank 4`), None where there is none."""
         keys = path.split(".")
-        as_written, resolved = self.written, self.scenario
+        as_written: Any = self.written
+        resolved: Any = self.scenario
         for key in keys:
             as_written = as_written.get(key) if isinstance(as_written, Mapping) else None
             resolved = getattr(resolved, key, None)
@@ -87,8 +88,8 @@ def plan_of(scenario: Scenario) -> Plan:
     cells = cells_of(scenario.sweep)
     if len(cells) > MOST_RUNS:
         raise SweepError(
-            f"sweep must have at most {MOST_RUNS:,} runs; its axes give {len(cells):,}. Take values "
-            "off, or list the combinations you want under `points`."
+            f"sweep must have at most {MOST_RUNS:,} runs; its axes give {len(cells):,}. Take "
+            "values off, or list the combinations you want under `points`."
         )
     whole, short = scenario.to_config() | {"sweep": {}}, written(scenario)
     runs, refused = [], []

@@ -19,7 +19,7 @@ from laser_phy.sweeps.estimate import Estimate, from_trial, in_bytes, trial_roun
 from laser_phy.sweeps.folder import SweepFolder, finished, status_of
 from laser_phy.sweeps.lock import holder, locked
 from laser_phy.sweeps.naming import in_short, short_keys
-from laser_phy.sweeps.plan import Plan, PlannedRun, SweepError, plan_of
+from laser_phy.sweeps.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
 
 if TYPE_CHECKING:
     from laser_phy.sweeps.results import Sweep
@@ -85,7 +85,13 @@ def sweep(
     return result
 
 
-def introduce(plan: Plan, board: Board) -> None:
+def show_plan(scenario: Scenario) -> None:
+    """Say what a sweep of the scenario would run."""
+    with Board() as board:
+        introduce(plan_of(scenario), board, most=MOST_RUNS)
+
+
+def introduce(plan: Plan, board: Board, most: int = 20) -> None:
     """How many runs, and the table of what varies."""
     count = len(plan.runs)
     board.say(f"{plan.scenario.name}: {count} {'run' if count == 1 else 'runs'}.")
@@ -94,7 +100,7 @@ def introduce(plan: Plan, board: Board) -> None:
         {keys.get(column, column): in_short(value) for column, value in plan.values(run).items()}
         for run in plan.runs
     ]
-    board.table([keys.get(column, column) for column in plan.columns], rows)
+    board.table([keys.get(column, column) for column in plan.columns], rows, most)
 
 
 class _Conductor:
@@ -131,6 +137,9 @@ class _Conductor:
                 self._try_first(todo)
             self._work(todo)
             status = "ended"
+        except KeyboardInterrupt:
+            self.board.say("Stopping the runs; started again, each goes on from its last epoch.")
+            raise
         finally:
             self.engine.stop()
             self._gather(status, time.monotonic() - began)
@@ -154,8 +163,8 @@ class _Conductor:
         seconds = self.cost.sweep_s(len(todo), self.engine.slots)
         size = in_bytes(self.cost.bytes * len(todo))
         self.board.say(
-            f"About {clock(self.cost.run_s)} a run, {clock(seconds)} for the {len(todo)} runs to do "
-            f"(min:s), and {size} of disk. Press Ctrl-C to stop; the same command goes on later."
+            f"About {clock(self.cost.run_s)} (min:s) a run, {clock(seconds)} for the {len(todo)} runs "
+            f"to do, and {size} of disk. Press Ctrl-C to stop; the same command goes on later."
         )
 
     # ---- the work ----
