@@ -8,14 +8,16 @@ from laser_phy.channels.awgn import Awgn
 from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.cdl import Cdl
 from laser_phy.channels.cell import Uma, Umi
+from laser_phy.channels.cir import Cir
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.ideal import Ideal
 from laser_phy.channels.rayleigh import Rayleigh
 from laser_phy.channels.rician import Rician
+from laser_phy.channels.site import Site, save_site
 from laser_phy.channels.tdl import Tdl
 from laser_phy.settings import one_of
 
-KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma)
+KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma, Site, Cir)
 AnyChannel = one_of(*KINDS)
 
 __all__ = [
@@ -24,12 +26,15 @@ __all__ = [
     "Awgn",
     "Cdl",
     "Channel",
+    "Cir",
     "Fading",
     "Grid",
     "Ideal",
     "Rayleigh",
     "Rician",
+    "Site",
     "Tdl",
     "Uma",
     "Umi",
+    "save_site",
 ]

@@ -67,5 +67,11 @@ class PathFading(Fading):
         """Steps a second of a model that is built for 1 m/s; infinite at rest, so that t = 0."""
         return tf.math.reciprocal(self.grid.symbol_duration_s * speed_mps)
 
+    def twin(self, grid: Grid) -> PathFading:
+        """The same channel on another grid."""
+        fading = self.settings.build(grid, self.key, self.workers)
+        assert isinstance(fading, PathFading)
+        return fading
+
     def response(self, state: Any, worker: Any) -> Any:
         return self._response(*self.paths(state, worker))

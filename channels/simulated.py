@@ -24,7 +24,8 @@ def simulated_laws(fading: PathFading, workers: int, draws: int = DRAWS) -> list
     """`Empirical` laws of |w^H h|^2, w = 1/sqrt(M), of the first `workers` workers.
 
     A twin of the channel is driven along a straight line and sampled where its fading is
-    independent: each draw of directions and powers gives 32 places times 16 subcarriers.
+    independent: a draw of directions and powers gives 32 places times 16 subcarriers. The samples
+    of a law are [draw, place * subcarrier].
     """
     grid, settings = fading.grid, fading.settings
     carriers = np.linspace(0, len(grid.frequencies_hz) - 1, CARRIERS).round().astype(int)
@@ -34,7 +35,7 @@ def simulated_laws(fading: PathFading, workers: int, draws: int = DRAWS) -> list
         ofdm_symbols=PLACES,
         symbol_duration_s=STRIDE_WAVELENGTHS * settings.wavelength_m,  # at 1 m/s
     )
-    twin = settings.build(sparse, fading.key, fading.workers)
+    twin = fading.twin(sparse)
 
     @tf.function
     def gains(realisation: Any) -> Any:
