@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from laser_phy.folder import RunFolder
+from laser_phy.problems import Refusal
 from laser_phy.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -18,7 +21,24 @@ SMALL_MODEL = 200_000
 """Parameters below which calling a step costs more than the step."""
 
 
-@dataclass
+class AssemblyError(Refusal):
+    """Parts of a scenario that turn out not to fit each other."""
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Data in memory, dealt out.
+
+    Attributes:
+        dropped: training examples that no worker has, as shards are equal.
+    """
+
+    data: Data
+    feed: Feed
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Assembly:
     """What a run trains, on what, and how it is tested.
 
@@ -82,6 +102,11 @@ class Assembly:
                 **options,
             )
 
+    @property
+    def metric(self) -> str:
+        """Column of the history by which a run is judged."""
+        return "val_perplexity" if self.data.kind == "text" else "val_accuracy"
+
     def test(self) -> dict[str, float]:
         """Loss and metrics on the test data, of the weights and of their running mean."""
         row = self._evaluate("val_")
@@ -99,6 +124,8 @@ class Assembly:
             return_dict=True,
         )
         row = {f"{prefix}{name}": float(value) for name, value in logs.items()}
+        if self.data.kind == "text":
+            row[f"{prefix}perplexity"] = float(np.exp(row[f"{prefix}loss"]))
         if not math.isfinite(row[f"{prefix}loss"]):  # of such a model any other number is chance
             row = dict.fromkeys(row, math.nan)
         return row
@@ -124,51 +151,65 @@ class Assembly:
         }
 
 
-def assemble(scenario: Scenario, rounds: int | None = None) -> Assembly:
-    """Load the data, and build and compile the model.
-
-    Args:
-        scenario: what to build.
-        rounds: after how many rounds the run ends, where that is not the end of an epoch.
+def deal(scenario: Scenario) -> Dealt:
+    """Read the data and deal it out to the workers; imports nothing heavy but for Keras' data sets.
 
     Raises:
         Refusal: data that is not there or does not fit.
     """
-    import keras
-
     from laser_phy.data import Feed
-    from laser_phy.downlink import Downlink
-    from laser_phy.training import OverTheAir
-    from laser_phy.uplink import Uplink
 
     task, seed = scenario.task, scenario.seed
     data = task.dataset.load(seed)
     shards = task.partition.split(data.y_train, task.workers, seed)
     feed = Feed.of(data, shards, task.batch_size, seed)
+    return Dealt(data, feed, dropped=len(data.y_train) - sum(map(len, shards)))
+
+
+def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
+    """Build and compile the model.
+
+    Args:
+        scenario: what to build.
+        dealt: its data.
+        rounds: after which the run ends.
+
+    Raises:
+        AssemblyError: parts that do not fit each other.
+    """
+    import keras
+
+    from laser_phy.downlink import Downlink
+    from laser_phy.training import OverTheAir
+    from laser_phy.uplink import Uplink
+
+    task, seed = scenario.task, scenario.seed
     keras.utils.set_random_seed(seed)  # for what a saved model draws, such as dropout
-    inner = task.model.build(data, seed)
-    model = OverTheAir(
-        inner,
-        workers=task.workers,
-        uplink=Uplink.from_config(scenario.uplink.to_config()),
-        downlink=Downlink.from_config(scenario.downlink.to_config()),
-        seed=seed,
-        ema=task.ema,
-    )
-    steps = _steps_per_execution(scenario, inner.count_params(), feed.rounds_per_epoch, rounds)
+    try:
+        inner = task.model.build(dealt.data, seed)
+        model = OverTheAir(
+            inner,
+            workers=task.workers,
+            uplink=Uplink.from_config(scenario.uplink.to_config()),
+            downlink=Downlink.from_config(scenario.downlink.to_config()),
+            seed=seed,
+            ema=task.ema,
+        )
+    except Refusal:
+        raise
+    except ValueError as error:  # what only shows once shapes and channels are known
+        raise AssemblyError(f"{scenario.name}: {error}") from error
+    steps = _steps_per_execution(scenario, inner.count_params(), dealt.feed, rounds)
     model.compile(
         optimizer=task.optimizer.build(),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=steps,
     )
-    dropped = len(data.y_train) - sum(map(len, shards))
-    return Assembly(scenario, model, data, feed, dropped, steps)
+    return Assembly(scenario, model, dealt.data, dealt.feed, dealt.dropped, steps)
 
 
-def _steps_per_execution(
-    scenario: Scenario, parameters: int, rounds_per_epoch: int, rounds: int | None
-) -> int:
+def _steps_per_execution(scenario: Scenario, parameters: int, feed: Feed, rounds: int) -> int:
     """The largest number of rounds a call that is allowed and leaves no rest.
 
     Keras would go on past the end of the epoch with what does not fill a call.
@@ -176,5 +217,5 @@ def _steps_per_execution(
     wanted = scenario.task.steps_per_execution
     if wanted is None:
         wanted = 32 if parameters < SMALL_MODEL else 1
-    whole = math.gcd(rounds_per_epoch, rounds or 0)
+    whole = math.gcd(feed.rounds_per_epoch, rounds)
     return max(step for step in range(1, wanted + 1) if whole % step == 0)

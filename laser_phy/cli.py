@@ -98,7 +98,12 @@ def run(
     from laser_phy.scenario import load_scenario
 
     settings = load_scenario(scenario, overrides or ())
-    result = run_scenario(settings, out=out, rounds=rounds, command=_command(scenario, overrides))
+    command = _command(scenario, overrides)
+    try:
+        result = run_scenario(settings, out=out, rounds=rounds, command=command)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before the first round.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if result.summary["status"] == "interrupted":
         raise typer.Exit(INTERRUPTED)
 

@@ -94,7 +94,7 @@ class Broadcast(Settings):
 
 
 KINDS = (IdealDownlink, Broadcast)
-DownlinkSettings = one_of(*KINDS)
+DownlinkSettings: Any = one_of(*KINDS)
 
 
 class Directed(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -12,6 +13,11 @@ from laser_phy.problems import Refusal
 
 class LibraryError(Refusal):
     """Libraries that cannot be used as they are set up."""
+
+
+def loaded() -> bool:
+    """Whether they are imported already."""
+    return "laser_phy.training" in sys.modules
 
 
 def load() -> None:

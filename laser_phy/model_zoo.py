@@ -159,4 +159,4 @@ def _check_fit(model: Any, data: Data, path: Path) -> None:
 
 
 MODELS = (Linear, Mlp, Resnet18, Gpt, KerasFile)
-AnyModel = one_of(*MODELS)
+AnyModel: Any = one_of(*MODELS)

@@ -8,7 +8,7 @@ import keras
 
 
 @keras.saving.register_keras_serializable(package="laser_phy")
-class CoupledSGD(keras.optimizers.SGD):  # type: ignore[misc]
+class CoupledSGD(keras.optimizers.SGD):
     """g' = g + lambda w, then SGD with momentum on g'.
 
     Keras' own `weight_decay` is decoupled: it takes lambda times the learning rate off the weights

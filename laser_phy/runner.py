@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laser_phy import libraries
+from laser_phy.data.downloads import Downloaded
 from laser_phy.folder import RunFolder, finite, write_whole
 from laser_phy.problems import Refusal
 from laser_phy.progress import Progress
@@ -80,19 +80,21 @@ def _is_finished(folder: RunFolder, rounds: int | None) -> bool:
 
 
 def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: Progress) -> None:
+    from laser_phy.assembly import assemble, deal
+
     progress.say(f"{scenario.name}: writing to {folder.path}")
-    if "tensorflow" not in sys.modules:
-        progress.say("Loading TensorFlow and Sionna, about 10 s ...")
-    libraries.load()
+    if isinstance(scenario.task.dataset, Downloaded):  # Keras' own, which loads TensorFlow
+        _load_libraries(progress)
+    dealt = deal(scenario)
+    _load_libraries(progress)
     import numpy as np
 
-    from laser_phy.assembly import assemble
     from laser_phy.recorder import Recorder
     from laser_phy.summary import summarise
 
-    assembly = assemble(scenario, rounds)
-    whole = scenario.task.epochs * assembly.rounds_per_epoch
+    whole = scenario.task.epochs * dealt.feed.rounds_per_epoch
     planned = min(rounds or whole, whole)
+    assembly = assemble(scenario, dealt, planned)
     state = folder.read_state() or {}
     epoch, done = state.get("epoch", 0), state.get("rounds", 0)
     if done:
@@ -109,9 +111,16 @@ def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: 
         status = "interrupted"
         recorder.interrupted()
     status = "diverged" if recorder.diverged else status
-    np.savez(folder.snapshot, **assembly.model.uplink.snapshot(round=0))
+    snapshot: Any = assembly.model.uplink.snapshot(round=0)
+    np.savez(folder.snapshot, **snapshot)
     summary = summarise(assembly, recorder, folder, status, planned=whole)
     write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
+
+
+def _load_libraries(progress: Progress) -> None:
+    if not libraries.loaded():
+        progress.say("Loading TensorFlow and Sionna, about 10 s ...")
+        libraries.load()
 
 
 def _tell(result: Run, command: str, progress: Progress) -> None:

@@ -44,7 +44,7 @@ class Scenario(Settings):
     """What is learnt, by whom, and with which optimizer."""
     uplink: UplinkSettings = setting(example="{compressor: {name: laser, rank: 4}}")
     """From the workers to the server."""
-    downlink: DownlinkSettings = setting(IdealDownlink())  # type: ignore[valid-type]
+    downlink: DownlinkSettings = setting(IdealDownlink())
     """From the server to the workers."""
     sweep: dict[str, tuple[Any, ...]] = setting({})
     """Values to try, by the path of a setting; every combination is one run. `zip` holds groups of

@@ -26,7 +26,7 @@ def summarise(
         "rounds": recorder.rounds,
         "rounds_planned": planned,
         "epochs": len(history),
-        "metric": _metric(history, with_ema=scenario.task.ema is not None),
+        "metric": _metric(history, assembly.metric, with_ema=scenario.task.ema is not None),
         "uplink": {k: v for k, v in link.items() if k not in DOWNLINK_NAMES},
         "downlink": {k: v for k, v in link.items() if k in DOWNLINK_NAMES},
         "energy_budget": assembly.energy_budget,
@@ -39,9 +39,8 @@ def summarise(
     }
 
 
-def _metric(history: list[dict[str, float]], with_ema: bool) -> dict[str, Any]:
-    """The test accuracy after the last epoch, and the best of all epochs."""
-    name = "val_accuracy"
+def _metric(history: list[dict[str, float]], name: str, with_ema: bool) -> dict[str, Any]:
+    """What the tests gave after the last epoch, and the best of all epochs."""
     metric: dict[str, Any] = {"name": name, **_final_and_best(history, name)}
     if with_ema:
         metric["ema"] = _final_and_best(history, f"ema_{name}")
@@ -51,4 +50,5 @@ def _metric(history: list[dict[str, float]], with_ema: bool) -> dict[str, Any]:
 def _final_and_best(history: list[dict[str, float]], column: str) -> dict[str, float]:
     values = [row.get(column, math.nan) for row in history]
     finite = [value for value in values if math.isfinite(value)]
-    return {"final": values[-1] if values else math.nan, "best": max(finite, default=math.nan)}
+    best = min if "perplexity" in column else max
+    return {"final": values[-1] if values else math.nan, "best": best(finite, default=math.nan)}

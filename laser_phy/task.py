@@ -87,17 +87,17 @@ class AdamW(Settings):
 
 
 OPTIMIZERS = (Sgd, Adam, AdamW)
-AnyOptimizer = one_of(*OPTIMIZERS)
+AnyOptimizer: Any = one_of(*OPTIMIZERS)
 
 
 class Task(Settings):
     """What is learnt. Only `dataset` and `model` have no default."""
 
-    dataset: AnyDataset = setting(example="{name: digits}")  # type: ignore[valid-type]
+    dataset: AnyDataset = setting(example="{name: digits}")
     """Examples to learn from."""
-    model: AnyModel = setting(example="{name: resnet18, width: 16}")  # type: ignore[valid-type]
+    model: AnyModel = setting(example="{name: resnet18, width: 16}")
     """The Keras model to train."""
-    partition: AnyPartition = setting(Iid())  # type: ignore[valid-type]
+    partition: AnyPartition = setting(Iid())
     """How the training examples are dealt out to the workers."""
     workers: int = setting(16, ge=1, le=65536, unit="workers")
     """Workers that send at the same time."""
@@ -105,7 +105,7 @@ class Task(Settings):
     """Examples of each worker in a round."""
     epochs: int = setting(10, ge=1, le=1_000_000, unit="passes over the training examples")
     """Length of the training."""
-    optimizer: AnyOptimizer = setting(Sgd())  # type: ignore[valid-type]
+    optimizer: AnyOptimizer = setting(Sgd())
     """What the server does with the gradient it decoded."""
     ema: float | None = setting(None, gt=0, lt=1)
     """Decay of a running mean of the weights, which is evaluated too; null for none."""
@@ -113,6 +113,16 @@ class Task(Settings):
     """Batch size of the evaluation; changes speed and memory, not results."""
     steps_per_execution: int | None = setting(None, ge=1, le=128, unit="rounds")
     """Rounds between two looks at the progress; changes speed, not results. null: chosen."""
+
+    @model_validator(mode="after")
+    def _model_takes_the_data(self) -> Self:
+        dataset, model = self.dataset, self.model
+        if dataset.kind not in model.takes:
+            raise ValueError(
+                f"model must be one that learns from {dataset.kind} data, as {dataset.name!r} is; "
+                f"got {model.name!r}, which learns from {' or '.join(model.takes)} data."
+            )
+        return self
 
     @model_validator(mode="after")
     def _shards_fill_a_batch(self) -> Self:

@@ -3,6 +3,8 @@
 A new kind is one file with a `Compressor` class, and its name in `KINDS` below.
 """
 
+from typing import Any
+
 from laser_phy.compressors.a_dsgd import ADsgd
 from laser_phy.compressors.base import Codec, Compressor, Message
 from laser_phy.compressors.identity import Identity
@@ -13,7 +15,7 @@ from laser_phy.compressors.sketch import Sketch
 from laser_phy.settings import one_of
 
 KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd)
-AnyCompressor = one_of(*KINDS)
+AnyCompressor: Any = one_of(*KINDS)
 
 __all__ = [
     "KINDS",

@@ -3,6 +3,8 @@
 Settings load at once and import nothing heavy; what runs on TensorFlow loads it on first use.
 """
 
+from typing import Any
+
 from laser_phy.data.augment import AnyAugmentation, CropFlip
 from laser_phy.data.base import Data, DataError, Dataset
 from laser_phy.data.digits import Digits
@@ -26,7 +28,7 @@ from laser_phy.data.tokenizers import AnyTokenizer, Bpe, Bytes
 from laser_phy.settings import one_of
 
 DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103)
-AnyDataset = one_of(*DATASETS)
+AnyDataset: Any = one_of(*DATASETS)
 
 __all__ = [
     "DATASETS",

@@ -57,7 +57,7 @@ class CropFlip(Settings):
 
 
 AUGMENTATIONS = (CropFlip,)
-AnyAugmentation = one_of(*AUGMENTATIONS)
+AnyAugmentation: Any = one_of(*AUGMENTATIONS)
 
 
 def plain(x: Array, y: Array) -> Fetch:

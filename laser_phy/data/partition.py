@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class ByLabel(Partition):
 
 
 PARTITIONS = (Iid, Dirichlet, ByLabel)
-AnyPartition = one_of(*PARTITIONS)
+AnyPartition: Any = one_of(*PARTITIONS)
 
 
 def check_batch(smallest: int, batch_size: int, worker: int | None = None) -> None:

@@ -117,7 +117,7 @@ class Bpe(Settings):
 
 
 TOKENIZERS = (Bytes, Bpe)
-AnyTokenizer = one_of(*TOKENIZERS)
+AnyTokenizer: Any = one_of(*TOKENIZERS)
 
 
 def _train(text: str, vocabulary: int) -> str:

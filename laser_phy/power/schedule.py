@@ -6,7 +6,7 @@ class with a `_falling`, and its name in `KINDS`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,4 +81,4 @@ class Step(_Moving):
 
 
 KINDS = (Constant, Linear, Step)
-AnySchedule = one_of(*KINDS)
+AnySchedule: Any = one_of(*KINDS)

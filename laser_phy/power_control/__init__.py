@@ -3,6 +3,8 @@
 A new rule is one file with a `PowerControl` class, and its name in `KINDS` below.
 """
 
+from typing import Any
+
 from laser_phy.power_control.base import PowerControl, Statistics, common_statistics, precode_to
 from laser_phy.power_control.inversion import Inversion
 from laser_phy.power_control.joint import Joint
@@ -13,7 +15,7 @@ from laser_phy.power_control.truncated_inversion import TruncatedInversion
 from laser_phy.settings import one_of
 
 KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, Joint)
-AnyPowerControl = one_of(*KINDS)
+AnyPowerControl: Any = one_of(*KINDS)
 
 __all__ = [
     "KINDS",

@@ -3,6 +3,8 @@
 A new kind is one file with a `Receiver` class, and its name in `KINDS` below.
 """
 
+from typing import Any
+
 from laser_phy.receivers.base import Link, Observed, Receiver
 from laser_phy.receivers.blind import Blind
 from laser_phy.receivers.energy import Energy
@@ -11,7 +13,7 @@ from laser_phy.receivers.scale import Scale
 from laser_phy.settings import one_of
 
 KINDS = (Scale, Lmmse, Blind, Energy)
-AnyReceiver = one_of(*KINDS)
+AnyReceiver: Any = one_of(*KINDS)
 
 __all__ = [
     "KINDS",
