@@ -75,6 +75,8 @@ def round_diagnostics(
         gradients: decoded.
         mean_gradients: the true mean, or None where it is not known.
     """
+    workers = float(air.worker_energy.shape[0])
+    pilots = air.server_pilot_energy + workers * air.worker_pilot_energy
     values = {
         "energy_max_worker": tf.reduce_max(air.worker_energy),
         "energy_mean_worker": tf.reduce_mean(air.worker_energy),
@@ -85,6 +87,13 @@ def round_diagnostics(
         "uplink_message_energy": air.reference,
         "received_signal_energy": air.signal,
         "received_noise_energy": air.noise,
+        "pilot_symbols": air.pilot_symbols,
+        "pilot_energy": pilots,
+        "pilot_energy_server": air.server_pilot_energy,
+        "pilot_energy_worker": air.worker_pilot_energy,
+        "energy_total": tf.reduce_sum(air.worker_energy) + pilots,
+        "senders": air.senders,
+        "papr_db": air.papr_db,
     }
     if mean_gradients is not None:
         values["gradient_error_energy"] = tf.add_n(

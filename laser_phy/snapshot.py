@@ -18,16 +18,10 @@ def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray
         behind the receiver's beam; `power_db` [worker, subcarrier] |b|^2, -inf where silent;
         `truncated` [worker, subcarrier] True where silent.
     """
-    grid, channel = air.grid, air.settings.channel
+    grid = air.grid
     carriers = len(grid.frequencies_hz)
-    state = air.fading.draw(tf.constant(realisation, tf.int64), tf.convert_to_tensor(speed_mps))
-    gains, powers = [], []
-    for worker in range(air.workers):
-        response = air.fading.response(state, tf.constant(worker))
-        gain = air.settings.receiver.beam_gain(response)
-        precoding = air.precode(response) if channel.fading else tf.ones_like(gain)
-        gains.append(np.abs(gain.numpy()[:carriers]) ** 2)
-        powers.append(np.abs(precoding.numpy()[:carriers]) ** 2)
+    gains, powers = air.look(tf.constant(realisation, tf.int64), tf.convert_to_tensor(speed_mps))
+    gains, powers = gains[:, :carriers], powers[:, :carriers]
     with np.errstate(divide="ignore"):
         gain_db, power_db = 10 * np.log10(gains), 10 * np.log10(powers)
     spacing = air.settings.ofdm.subcarrier_spacing_hz
@@ -35,5 +29,5 @@ def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray
         "subcarrier": np.rint(grid.frequencies_hz / spacing).astype(int),
         "gain_db": gain_db,
         "power_db": power_db,
-        "truncated": np.array(powers) == 0,
+        "truncated": powers == 0,
     }

@@ -14,11 +14,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from laser_phy.air import Air, Layout
+from laser_phy.air import Air
 from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
 from laser_phy.diagnostics import control_bytes, round_diagnostics
+from laser_phy.layout import Layout
+from laser_phy.mapping import MAPPINGS
 from laser_phy.power import first_pass_shares, mean_shares
 from laser_phy.snapshot import snapshot
 from laser_phy.streams import stream_key
@@ -95,15 +97,15 @@ class Uplink(keras.layers.Layer):
         settings = self.settings
         key = stream_key(seed, "compressor")
         self.codec = settings.compressor.build(self.shapes, key)
+        mapping = MAPPINGS[settings.receiver.mapping]
         self.layouts = [
-            Layout(blocks, settings.receiver.symbols(sum(blocks))) for blocks in self.codec.phases
+            Layout(blocks, mapping.symbols(sum(blocks))) for blocks in self.codec.phases
         ]
         channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
         self.airs = []
         for layout in self.layouts:
-            grid = round_grid(settings.ofdm, layout.symbols)
-            fading = settings.channel.build(grid, channel_key, self.workers)
-            self.airs.append(Air(settings, layout, grid, fading, self.workers))
+            grid = round_grid(settings.ofdm, layout.symbols, pilots=settings.pilots)
+            self.airs.append(Air(settings, layout, grid, channel_key, self.workers))
         self.noise = Noise(noise_key, settings.channel.noise_variance)
         self._build_variables()
         self.built = True
@@ -164,12 +166,26 @@ class Uplink(keras.layers.Layer):
 
         def encode(memory: Any, shared: Any) -> tuple[Message, Any]:
             known = shared if state is None else list(state)
-            return self.in_phase(
+            message, kept = self.in_phase(
                 self.round.value,
                 lambda phase: self.codec.encode(phase, gradients, memory, known),
             )
+            if self.settings.participation.name == "all":
+                return message, kept
+            sends = self._sends(worker)
+            silent = self.codec.sit_out(gradients, memory)
+            return message.gated(sends), tf.where(sends, kept, silent)
 
         return self._remember(worker, encode)
+
+    def _sends(self, worker: Any) -> Any:
+        """Bool scalar: `worker` takes part in this round."""
+        round_ = self.round.value
+        realisation = round_ // self.settings.channel.coherence_rounds
+        return self.in_phase(
+            round_,
+            lambda phase: self.airs[phase].sends(round_, realisation, self.speed_mps.value, worker),
+        )
 
     def _remember(self, worker: Any, encode: Callable[[Any, Any], tuple[Message, Any]]) -> Message:
         """The message of `encode(memory, state)`, whose new memory the worker keeps."""
@@ -244,7 +260,7 @@ class Uplink(keras.layers.Layer):
         round_ = self.round.value
         realisation = round_ // self.settings.channel.coherence_rounds
         estimate, air = self.airs[phase].transmit(
-            messages, budget, round_ * self.codec.passes + self._pass(phase), realisation,
+            messages, budget, round_, self._pass(phase), realisation,
             self.speed_mps.value,
             add_noise=lambda symbols: self.noise.add(symbols, round_, self._pass(phase)),
         )  # fmt: skip

@@ -8,8 +8,10 @@ from pydantic import model_validator
 
 from laser_phy.channels import AnyChannel, Tdl
 from laser_phy.compressors import AnyCompressor
-from laser_phy.csi import Csi
+from laser_phy.csi import Csi, Estimated, Outdated
+from laser_phy.impairments import Impairments
 from laser_phy.ofdm import Ofdm
+from laser_phy.participation import AnyParticipation, Everybody
 from laser_phy.power import Power
 from laser_phy.power_control import AnyPowerControl, TruncatedInversion
 from laser_phy.receivers import AnyReceiver, Scale
@@ -33,34 +35,82 @@ class UplinkSettings(Settings):
     """Who knows what of the channel."""
     receiver: AnyReceiver = setting(Scale())
     """How the server reads the sum."""
+    impairments: Impairments = setting(Impairments())
+    """Hardware that is not ideal."""
+    participation: AnyParticipation = setting(Everybody())
+    """Which workers send in a round."""
+
+    @property
+    def pilots(self) -> bool:
+        """The grid of a round carries pilots."""
+        return self.channel.fading and self.csi.pilots
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        checks = [self._check_hardware]
         if self.channel.fading:
-            for check in (self._check_power_control, self._check_receiver):
-                if problem := check():
-                    raise ValueError(problem)
+            checks += [
+                self._check_knowledge,
+                self._check_power_control,
+                self._check_receiver,
+                self._check_pilots,
+            ]
+        for check in checks:
+            if problem := check():
+                raise ValueError(problem)
         return self
+
+    def _check_hardware(self) -> str | None:
+        offset, prefix = self.impairments.timing_offset_samples, self.ofdm.cyclic_prefix
+        if offset > prefix:
+            return (
+                f"timing_offset_samples must be <= cyclic_prefix {prefix} (samples), within which "
+                f"a delay only turns phases; got {offset:g}."
+            )
+        return None
+
+    def _check_knowledge(self) -> str | None:
+        rule, receiver = self.power_control, self.receiver
+        transmitter, server = self.csi.transmitter, self.csi.receiver
+        if receiver.name == "energy":
+            if rule.needs != "nothing":
+                return (
+                    f"receiver 'energy' reads energies, which power_control {rule.name!r} would "
+                    "distort. Write power_control: none."
+                )
+            return None
+        if not transmitter.of_phase and not (server.of_phase and server.of_gain):
+            names = f"csi is {transmitter.name} at the transmitters and {server.name} at the "
+            if transmitter.name == server.name:
+                names = f"csi is {transmitter.name} on both sides, transmitters and "
+            return (
+                f"{names}receiver, of the fading channel {self.channel.name!r}: the sum in the air "
+                f"has a random phase, and receiver {receiver.name!r} cannot read it. With csi none "
+                "on both sides of a fading channel only receiver energy makes sense, with "
+                "power_control none; or give csi.transmitter or csi.receiver perfect knowledge."
+            )
+        return None
 
     def _check_power_control(self) -> str | None:
         rule, channel = self.power_control, self.channel.name
-        transmitter, receiver = self.csi.transmitter.name, self.csi.receiver.name
-        if transmitter == "none" and receiver == "none":
+        transmitter, receiver = self.csi.transmitter, self.csi.receiver
+        if rule.needs == "channel" and not transmitter.of_gain:
             return (
-                f"csi is none on both sides of the fading channel {channel!r}: the sum in the air "
-                "has a random phase, and no receiver here can read it. Give csi.transmitter or "
-                "csi.receiver perfect knowledge, or use the channel awgn."
+                f"power_control {rule.name!r} needs to know the channel; got csi.transmitter "
+                f"{transmitter.name}. Write csi.transmitter: perfect, or power_control: "
+                f"{'phase' if transmitter.of_phase else 'none'}."
             )
-        if rule.needs != "nothing" and transmitter == "none":
+        if rule.needs == "phase" and not transmitter.of_phase:
             return (
-                f"power_control {rule.name!r} needs to know the channel; got csi.transmitter none. "
-                "Write csi.transmitter: perfect, or power_control: none."
+                f"power_control {rule.name!r} needs to know the channel's phase; got "
+                f"csi.transmitter {transmitter.name}. Write csi.transmitter: phase, or "
+                "power_control: none."
             )
-        if not rule.aligns and receiver == "none":
+        if not rule.aligns and not receiver.of_gain and self.receiver.name != "energy":
             return (
                 f"power_control {rule.name!r} leaves every worker a random phase on the fading "
-                f"channel {channel!r}; got csi.receiver none. Write csi.receiver: perfect, or "
-                "power_control: truncated_inversion."
+                f"channel {channel!r}; got csi.receiver {receiver.name}. Write csi.receiver: "
+                "perfect, or power_control: truncated_inversion."
             )
         if not rule.has_mean and self.power.budget == "mean":
             return (
@@ -80,10 +130,45 @@ class UplinkSettings(Settings):
         return None
 
     def _check_receiver(self) -> str | None:
-        counts = self.receiver.name == "scale" and self.receiver.normalize == "active"
-        if counts and self.csi.receiver.name == "none":
+        receiver, knows = self.receiver, self.csi.receiver
+        counts = receiver.name == "scale" and receiver.normalize == "active"
+        if counts and knows.name != "perfect":
             return (
                 "normalize: active counts who was heard on every element, which takes "
-                "csi.receiver perfect; got none. Write normalize: mean."
+                f"csi.receiver perfect; got {knows.name}. Write normalize: mean."
             )
+        if receiver.unprecoded and self.power_control.needs != "nothing":
+            return (
+                f"receiver {receiver.name!r} is for transmitters that send as they are; got "
+                f"power_control {self.power_control.name}. Write power_control: none."
+            )
+        if receiver.name in ("lmmse", "blind") and not knows.of_gain:
+            what = "every worker's channel" if receiver.name == "lmmse" else "the sum channel"
+            return (
+                f"receiver {receiver.name!r} needs to know {what}; got csi.receiver {knows.name}. "
+                "Write csi.receiver: perfect, or estimated."
+            )
+        return None
+
+    def _check_pilots(self) -> str | None:
+        sides = {"transmitter": self.csi.transmitter, "receiver": self.csi.receiver}
+        for side, knows in sides.items():
+            if isinstance(knows, Estimated) and not self.ofdm.pilot_symbols:
+                return (
+                    f"csi.{side} {knows.name} needs pilots; got ofdm.pilot_symbols []. Write "
+                    "ofdm.pilot_symbols: [2, 11], the OFDM symbols of a slot that carry them."
+                )
+            if not isinstance(knows, Outdated):
+                continue
+            if not self.channel.moves and knows.doppler_hz is None:
+                return (
+                    f"csi.{side} outdated needs doppler_hz (Hz) on channel {self.channel.name!r}, "
+                    "which does not move by itself; got none. Write doppler_hz: 10, say, or take "
+                    "channel tdl, whose speed_mps says it."
+                )
+            if self.channel.moves and knows.doppler_hz is not None:
+                return (
+                    f"csi.{side} outdated has doppler_hz {knows.doppler_hz:g} (Hz), but channel "
+                    f"{self.channel.name!r} has a Doppler of its own. Remove it: speed_mps says it."
+                )
         return None

@@ -29,6 +29,10 @@ class Message(NamedTuple):
     sent_norms: Any
     source_norms: Any
 
+    def gated(self, sends: Any) -> Message:
+        """This message, or silence where `sends` (bool scalar) is false."""
+        return Message(*[tf.where(sends, part, tf.zeros_like(part)) for part in self])
+
 
 class Compressor(Settings):
     """Settings of a compressor."""
@@ -130,6 +134,17 @@ class Codec(ABC):
             state: the shared state, as the server decoded it from the pass before.
         """
         raise NotImplementedError(f"{type(self).__name__} sends once a round.")
+
+    def sit_out(self, gradients: Tensors, memory: Any) -> Any:
+        """Memory of a worker that sends nothing in this round: nothing of the gradient is lost.
+
+        Args:
+            gradients: as for `encode`.
+            memory: [memory_size] float32.
+        """
+        if not self.memory_size:
+            return memory
+        return memory + tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
 
     @abstractmethod
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:

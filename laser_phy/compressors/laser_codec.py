@@ -140,6 +140,11 @@ class LaserCodec(Codec):
         message = self._message(phase, matrices, factors, [])
         return message, self._kept(phase, matrices, factors, state, memory)
 
+    def sit_out(self, gradients: Tensors, memory: Any) -> Any:
+        if not self.error_feedback or not self.matrices:
+            return tf.zeros_like(memory)
+        return memory + self._join(self._only(True, gradients))
+
     def _only(self, compressed: bool, tensors: Tensors) -> Tensors:
         return [t for t, c in zip(tensors, self.compressed, strict=True) if c is compressed]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from laser_phy.lazy import tf
-from laser_phy.ofdm import symbols_of, to_reals, to_symbols
 from laser_phy.settings import Settings
 
 
@@ -61,12 +60,14 @@ class Receiver(Settings):
             which one pilot common to all shows) or "each" (every worker's, orthogonal pilots).
         learns: fields of `Observed` that it uses.
         unprecoded: transmitters send as they are, `power_control: none`.
+        mapping: how reals lie on symbols, "amplitudes" or "energies".
     """
 
     name: str
     needs: ClassVar[str] = "nothing"
     learns: ClassVar[tuple[str, ...]] = ()
     unprecoded: ClassVar[bool] = False
+    mapping: ClassVar[str] = "amplitudes"
 
     def beam_gain(self, response: Any) -> Any:
         """w^H h [symbol] of `response` [antenna, symbol], with the common beam w = 1/sqrt(M).
@@ -76,44 +77,18 @@ class Receiver(Settings):
         antennas = tf.cast(tf.shape(response)[0], tf.float32)
         return tf.reduce_sum(response, axis=0) / tf.cast(tf.sqrt(antennas), response.dtype)
 
-    # ---- reals on symbols ----
+    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+        """The estimate [symbol] of the mean of what the workers' symbols carry.
 
-    def symbols(self, reals: int) -> int:
-        """Complex symbols that carry `reals` real numbers: two reals a symbol."""
-        return symbols_of(reals)
-
-    def energies(self, reals: Any) -> Any:
-        """Energy on the air of every real, for amplitude 1 and b = 1."""
-        return tf.square(reals)
-
-    def amplitude(self, energy: Any, budget: Any) -> Any:
-        """What reals are multiplied by so that a block of energy `energy` spends `budget`."""
-        return tf.math.divide_no_nan(tf.sqrt(budget), tf.sqrt(energy))
-
-    def modulate(self, reals: Any, seed: Any) -> Any:
-        """Symbols [symbol] complex64 for scaled reals [real]; `seed` [2] of what is drawn."""
-        return to_symbols(reals)
-
-    def per_real(self, per_symbol: Any, reals: int) -> Any:
-        """[symbol] -> [real]: the value of each real's symbol."""
-        return tf.reshape(tf.stack([per_symbol, per_symbol], axis=1), [-1])[:reals]
-
-    def estimate(
-        self, received: Any, observed: Observed, prior: Any, link: Link, reals: int
-    ) -> Any:
-        """The estimate [real] of the mean of the workers' scaled reals.
+        Complex64, the mean of the scaled symbols; where the mapping is `energies` float32, the mean
+        of their energies.
 
         Args:
             received: [antenna, symbol] complex64.
             observed: what was learned of the channel.
             prior: [symbol] float32, mean energy of a worker's symbol before precoding.
             link: what is known beforehand.
-            reals: how many there are.
         """
-        return to_reals(self.combine(received, observed, prior, link), reals)
-
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
-        """The estimate [symbol] complex64 of the mean of the workers' scaled symbols."""
         raise NotImplementedError
 
 

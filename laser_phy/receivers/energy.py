@@ -23,28 +23,8 @@ class Energy(Receiver):
     name: Literal["energy"] = "energy"
 
     unprecoded: ClassVar[bool] = True
+    mapping: ClassVar[str] = "energies"
 
-    def symbols(self, reals: int) -> int:
-        return 2 * reals
-
-    def energies(self, reals: Any) -> Any:
-        return tf.abs(reals)
-
-    def amplitude(self, energy: Any, budget: Any) -> Any:
-        return tf.math.divide_no_nan(budget, energy)
-
-    def modulate(self, reals: Any, seed: Any) -> Any:
-        parts = tf.stack([tf.nn.relu(reals), tf.nn.relu(-reals)], axis=1)
-        magnitude = tf.reshape(tf.sqrt(parts), [-1])
-        phase = tf.random.stateless_uniform(tf.shape(magnitude), seed, maxval=6.283185307179586)
-        return tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
-
-    def per_real(self, per_symbol: Any, reals: int) -> Any:
-        return per_symbol[::2]  # both elements have b = 1
-
-    def estimate(
-        self, received: Any, observed: Observed, prior: Any, link: Link, reals: int
-    ) -> Any:
+    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
         energy = tf.reduce_mean(tf.square(tf.abs(received)), axis=0)
-        positive, negative = tf.unstack(tf.reshape(energy, [reals, 2]), axis=1)
-        return tf.math.divide_no_nan(positive - negative, link.workers * link.power)
+        return tf.math.divide_no_nan(energy, link.workers * link.power)

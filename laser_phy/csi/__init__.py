@@ -1,0 +1,49 @@
+"""Channel state information: what the transmitters and the receiver know of the channel.
+
+A new kind is one file with a `Knowledge` class, and its name in one or both tuples below.
+"""
+
+from laser_phy.csi.base import Knowledge
+from laser_phy.csi.estimated import Estimated
+from laser_phy.csi.none import NoCsi
+from laser_phy.csi.outdated import Outdated
+from laser_phy.csi.perfect import Perfect
+from laser_phy.csi.phase import Phase
+from laser_phy.csi.statistical import Statistical
+from laser_phy.settings import Settings, one_of, setting
+
+TRANSMITTER_KINDS = (Perfect, Estimated, Outdated, Phase, Statistical, NoCsi)
+RECEIVER_KINDS = (Perfect, Estimated, Outdated, Statistical, NoCsi)
+AnyTransmitterCsi = one_of(*TRANSMITTER_KINDS)
+AnyReceiverCsi = one_of(*RECEIVER_KINDS)
+AnyCsi = one_of(Perfect, NoCsi)
+"""For links that have no pilots."""
+
+
+class Csi(Settings):
+    """Who knows what; a string is short for `{name: ...}`."""
+
+    transmitter: AnyTransmitterCsi = setting(Perfect())
+    """What every worker knows of its own channel."""
+    receiver: AnyReceiverCsi = setting(Perfect())
+    """What the server knows of the workers' channels."""
+
+    @property
+    def pilots(self) -> bool:
+        """Some knowledge comes from pilots on the grid."""
+        return self.transmitter.pilots or self.receiver.pilots
+
+
+__all__ = [
+    "RECEIVER_KINDS",
+    "TRANSMITTER_KINDS",
+    "AnyCsi",
+    "Csi",
+    "Estimated",
+    "Knowledge",
+    "NoCsi",
+    "Outdated",
+    "Perfect",
+    "Phase",
+    "Statistical",
+]

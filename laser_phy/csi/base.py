@@ -1,0 +1,29 @@
+"""The interface of a state of knowledge."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from laser_phy.settings import Settings
+
+
+class Knowledge(Settings):
+    """What one side knows of the channel.
+
+    Attributes:
+        pilots: it comes from pilots on the grid, see `laser_phy.sounding`.
+        of_phase: the phase is known.
+        of_gain: the gain of every element is known.
+    """
+
+    name: str
+    pilots: ClassVar[bool] = False
+    of_phase: ClassVar[bool] = True
+    of_gain: ClassVar[bool] = True
+
+    def view(self, response: Any) -> Any:
+        """What this side knows of `response`, in its shape; None if nothing.
+
+        Knowledge that comes from pilots has no view: it depends on what was received.
+        """
+        raise NotImplementedError

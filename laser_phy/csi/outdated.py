@@ -1,0 +1,24 @@
+"""Estimates that have aged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from laser_phy.csi.estimated import Estimated
+from laser_phy.settings import setting
+
+
+class Outdated(Estimated):  # type: ignore[override]
+    """An estimate of the channel as it was `age_s` before it is used.
+
+    The correlation of a channel with itself falls as J0(2 pi f_d age_s) (Jakes), f_d = v f_c / c.
+    Where the channel moves within a round its own motion ages the estimate, to the nearest OFDM
+    symbol. Channels that are constant within a round have no Doppler of their own, it is given:
+    h_old = J0 h + sqrt(1 - J0^2) e, e drawn from the same law.
+    """
+
+    name: Literal["outdated"] = "outdated"  # type: ignore[assignment]
+    age_s: float = setting(1e-3, ge=0, le=1, unit="s")
+    """Time from the estimate to its use."""
+    doppler_hz: float | None = setting(None, ge=0, le=1e6, unit="Hz")
+    """Largest Doppler shift f_d, of a channel that does not move within a round."""

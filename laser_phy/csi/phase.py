@@ -1,0 +1,19 @@
+"""Knowledge of the phase."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from laser_phy.csi.base import Knowledge
+from laser_phy.lazy import tf
+
+
+class Phase(Knowledge):
+    """The phase of every element, h / |h|, and not its gain; for transmitters."""
+
+    name: Literal["phase"] = "phase"
+    of_gain: ClassVar[bool] = False
+
+    def view(self, response: Any) -> Any:
+        magnitude = tf.cast(tf.abs(response), response.dtype)
+        return tf.math.divide_no_nan(response, magnitude)
