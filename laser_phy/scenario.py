@@ -16,7 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from laser_phy import source
 from laser_phy.downlink_settings import DownlinkSettings, IdealDownlink
-from laser_phy.problems import Path, Refusal, nearest, shown
+from laser_phy.problems import Path, Refusal, nearest, place_of, shown
 from laser_phy.sentences import problems_of
 from laser_phy.settings import Settings, plain, setting
 from laser_phy.source import Source, SourceError
@@ -176,6 +176,7 @@ def _objection(base: dict[str, Any], changes: Changes) -> str:
         depth = max(len(key.split(".")) for key in changes)
         found = zip(problems_of(error, Scenario), error.errors(), strict=True)
         for problem, item in found:
-            if item["type"] != "value_error" or len(problem.path) >= depth:
+            inside = len(place_of(item["loc"], Scenario).path) >= depth
+            if item["type"] != "value_error" or inside:
                 return problem.sentence
     return ""

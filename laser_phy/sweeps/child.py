@@ -13,7 +13,7 @@ from pathlib import Path
 from laser_phy.sweeps.guard import die_with_parent
 
 REFUSED, INTERRUPTED = 2, 130
-WAIT_FOR_ANOTHER_S = 60.0
+WAIT_FOR_ANOTHER_S = 90.0
 """A killed sweep's run may take a moment to end, and so may one that was taken up elsewhere."""
 
 

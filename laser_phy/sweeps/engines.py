@@ -31,11 +31,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that is over: exit status of its process, None where there was none to have one."""
+    """A job that is over.
+
+    Attributes:
+        exit_status: of its process, None where there was none to have one.
+        why: what is wrong, where the engine knows more than the run's own output.
+        seconds: from the start of its process to its end.
+    """
 
     job: Job
     exit_status: int | None
     why: str = ""
+    seconds: float = 0.0
 
 
 class Engine(Protocol):

@@ -8,12 +8,21 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from dataclasses import dataclass
 
 from laser_phy.sweeps.engines import Ended, Job, command, cores, environment
 
 LOG = "output.log"
 _PATIENCE_S = 30.0
 _POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    gpu: str | None
+    began: float
 
 
 class LocalEngine:
@@ -28,7 +37,7 @@ class LocalEngine:
         self._slots = jobs or max(1, cores() // 2)
         self.threads = threads or max(1, cores() // self._slots)
         self.gpus = gpus()
-        self._running: dict[str, tuple[Job, subprocess.Popen[bytes], str | None]] = {}
+        self._running: dict[str, _Running] = {}
 
     @property
     def slots(self) -> int:
@@ -57,23 +66,23 @@ class LocalEngine:
                 env=variables,
                 start_new_session=True,  # Ctrl-C is for this process, which passes it on
             )
-        self._running[job.name] = (job, process, gpu)
+        self._running[job.name] = _Running(job, process, gpu, time.monotonic())
 
     def ended(self, wait_s: float) -> list[Ended]:
         until = time.monotonic() + wait_s
         while True:
-            over = [name for name, (_, process, _) in self._running.items() if _over(process)]
+            over = [n for n, one in self._running.items() if one.process.poll() is not None]
             if over or time.monotonic() >= until:
                 return [self._reap(name) for name in over]
             time.sleep(min(_POLL_S, max(0.0, until - time.monotonic())))
 
     def stop(self) -> None:
-        for _, process, _ in self._running.values():
+        for one in self._running.values():
             with contextlib.suppress(OSError):
-                process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+                one.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         until = time.monotonic() + _PATIENCE_S
         for name in list(self._running):
-            _, process, _ = self._running[name]
+            process = self._running[name].process
             try:
                 process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -81,14 +90,14 @@ class LocalEngine:
             self._reap(name)
 
     def _reap(self, name: str) -> Ended:
-        job, process, _ = self._running.pop(name)
-        status = process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
-        return Ended(job, status)
+        one = self._running.pop(name)
+        status = one.process.wait()
+        if one.process.stdin is not None:
+            one.process.stdin.close()
+        return Ended(one.job, status, seconds=time.monotonic() - one.began)
 
     def _freest_gpu(self) -> str | None:
-        used = Counter(gpu for _, _, gpu in self._running.values())
+        used = Counter(one.gpu for one in self._running.values())
         return min(self.gpus, key=lambda gpu: used[gpu], default=None)
 
 
@@ -103,7 +112,3 @@ def gpus() -> list[str]:
         return []
     lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
     return [str(index) for index in range(len(lines))]
-
-
-def _over(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None

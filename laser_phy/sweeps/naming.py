@@ -65,7 +65,8 @@ def _number(value: float) -> str:
     plain = str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
     digits, _, exponent = f"{value:.6e}".partition("e")
     short = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return short if len(short) < len(plain) - 2 and float(short) == value else plain
+    shorter = "e" in plain or len(short) < len(plain) - 2
+    return short if shorter and float(short) == value else plain
 
 
 def _slug(text: str) -> str:

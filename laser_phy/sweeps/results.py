@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from laser_phy.folder import RunFolder
 from laser_phy.progress import clock
 from laser_phy.scenario import Scenario
 from laser_phy.sweeps.axes import LABEL
@@ -90,7 +91,7 @@ def gather(plan: Plan, folder: SweepFolder, columns: Sequence[str] | None = None
         run = folder.run(planned)
         if not run.history.is_file():
             continue
-        history = pd.read_csv(run.history, on_bad_lines="skip")
+        history = _history(run)
         known = _known(plan, planned, columns) | {STATUS: status_of(run)}
         front = pd.DataFrame([known] * len(history), index=history.index)
         frames.append(pd.concat([front[_front(columns)], history], axis=1))
@@ -125,6 +126,12 @@ def _run_rows(plan: Plan, folder: SweepFolder, columns: Sequence[str]) -> pd.Dat
             row |= summary["uplink"] | summary["downlink"]
         rows.append(row)
     return _typed(pd.DataFrame(rows), columns)
+
+
+def _history(run: RunFolder) -> pd.DataFrame:
+    # Not pandas' reader, which gives other last digits than were written.
+    history = pd.DataFrame(run.read_rows(run.history))
+    return history.astype({"epoch": int, "rounds": int}) if len(history) else history
 
 
 def _known(plan: Plan, planned: Any, columns: Sequence[str]) -> dict[str, Any]:

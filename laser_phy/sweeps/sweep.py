@@ -113,7 +113,6 @@ class _Conductor:
         self.rounds = rounds
         self.runs = {run.name: run for run in plan.runs}
         self.attempts = dict.fromkeys(self.runs, 0)
-        self.started_at: dict[str, float] = {}
         self.running: dict[str, PlannedRun] = {}
         self.failed: dict[str, str] = {}
         self.took: list[float] = []
@@ -150,21 +149,19 @@ class _Conductor:
         first = todo[0]
         rounds = min(trial_rounds(first.scenario), self.rounds or math.inf)
         self.board.say(f"A first short run of {rounds} rounds tells how long they will take ...")
-        began = time.monotonic()
         self.engine.start(Job(first.name, self._at(first).path, int(rounds)))
-        while not self.engine.ended(1.0):
+        while not (ended := self.engine.ended(1.0)):
             pass
-        wall_s = time.monotonic() - began
         epochs = first.scenario.task.epochs
-        self.cost = from_trial(self._at(first), epochs, wall_s, self.rounds)
+        self.cost = from_trial(self._at(first), epochs, ended[0].seconds, self.rounds)
         if self.cost is None:
             self.board.say("It failed; the runs are tried all the same.")
             return
-        seconds = self.cost.sweep_s(len(todo), self.engine.slots)
+        seconds = self.cost.sweep_s(len(todo), max(1, self.engine.slots))
         size = in_bytes(self.cost.bytes * len(todo))
         self.board.say(
-            f"About {clock(self.cost.run_s)} (min:s) a run, {clock(seconds)} for the {len(todo)} runs "
-            f"to do, and {size} of disk. Press Ctrl-C to stop; the same command goes on later."
+            f"About {clock(self.cost.run_s)} (min:s) a run, {clock(seconds)} for {len(todo)} runs, "
+            f"and {size} of disk. Press Ctrl-C to stop; the same command goes on later."
         )
 
     # ---- the work ----
@@ -184,14 +181,13 @@ class _Conductor:
     def _start(self, run: PlannedRun) -> None:
         self.attempts[run.name] += 1
         self.running[run.name] = run
-        self.started_at[run.name] = time.monotonic()
         self.engine.start(Job(run.name, self._at(run).path, self.rounds))
         self.board.started(run.name)
 
     def _end(self, ended: Ended) -> PlannedRun | None:
         """Note how a run ended; the run, if it is to be tried again."""
         run = self.running.pop(ended.job.name)
-        took = time.monotonic() - self.started_at[run.name]
+        took = ended.seconds
         folder = self._at(run)
         self.board.soon()
         if finished(folder, self.rounds):
