@@ -1,4 +1,4 @@
-"""Keras callbacks of the link. They observe; they compute no physics."""
+"""Keras callbacks of the link. They observe or schedule; they compute no physics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from laser_phy.link_metrics import TRACE_ROUNDS
+from laser_phy.power import Schedule
 
 
 class LinkMonitor(keras.callbacks.Callback):
@@ -58,3 +60,33 @@ class LinkMonitor(keras.callbacks.Callback):
         if rows:
             self._next = int(rows[-1]["round"]) + 1
             self._on_rounds(rows)
+
+
+class PowerScheduler(keras.callbacks.Callback):
+    """Moves the energy of a round along a schedule: `uplink.energy` is P f(t), of mean P.
+
+    Several rounds in one execution share their mean, and a resumed run goes on where it was.
+
+    Args:
+        schedule: `lp.power.Linear(direction="falling")`, for example.
+        rounds: length of the whole run, over which the mean is P.
+
+    Raises:
+        ValueError: rounds < 1.
+    """
+
+    def __init__(self, schedule: Schedule, rounds: int) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self._until = np.concatenate([[0.0], np.cumsum(schedule.factors(rounds))])
+        self._next = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._next = int(self.model.uplink.round)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        # Counted here: reading the link's counter would cost a small round's time.
+        first, self._next = self._next, self._next + self.model.steps_per_execution
+        last = min(self._next, self.rounds)
+        mean = (self._until[last] - self._until[first]) / (last - first) if last > first else 1.0
+        self.model.uplink.energy.assign(self.model.uplink.energy_budget * mean)

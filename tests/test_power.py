@@ -277,3 +277,43 @@ def test_schedules_are_settings():
     assert Power.from_config({"schedule": "linear"}).schedule == Linear()
     with pytest.raises(SettingsError, match="direction"):
         Power.from_config({"schedule": {"name": "step", "direction": "up"}})
+
+
+def tiny(energy=9.0, **compile_args):
+    import keras
+
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, use_bias=False)])
+    uplink = lp.Uplink.from_config(
+        {"compressor": "identity", "channel": "awgn", "power": {"energy_per_round": energy}}
+    )
+    wrapped = lp.OverTheAir(model, workers=2, uplink=uplink)
+    wrapped.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compile_args
+    )
+    return wrapped
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_scheduler_moves_the_energy_of_fit(steps):
+    model, monitor = tiny(steps_per_execution=steps), lp.callbacks.LinkMonitor(every=1)
+    x, y = np.random.default_rng(0).normal(size=(24, 4)), np.arange(24) % 3
+    for epochs in (1, 2):  # stopped once, and resumed
+        scheduler = lp.callbacks.PowerScheduler(Linear(), rounds=12)
+        model.fit(x, y, batch_size=4, epochs=epochs, initial_epoch=epochs - 1, verbose=0,
+                  callbacks=[scheduler, monitor])  # fmt: skip
+    spent = np.array([row["energy_max_worker"] for row in monitor.rows])
+    expected = 9 * Linear().factors(12).reshape(-1, steps).mean(axis=1).repeat(steps)
+    np.testing.assert_allclose(spent, expected, rtol=1e-5)
+    assert spent.mean() == pytest.approx(9.0, rel=1e-6)
+
+
+def test_the_scheduler_keeps_the_budget_after_the_run():
+    model = tiny()
+    scheduler = lp.callbacks.PowerScheduler(Step(), rounds=2)
+    scheduler.set_model(model)
+    scheduler.on_train_begin()
+    seen = []
+    for batch in range(3):
+        scheduler.on_train_batch_begin(batch)
+        seen.append(float(model.uplink.energy))
+    assert seen == pytest.approx([15.0, 3.0, 9.0])
