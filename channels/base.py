@@ -26,8 +26,8 @@ class Channel(Settings):
     """Antennas at the server; a worker has one."""
     coherence_rounds: int = setting(1, ge=1, unit="rounds")
     """Rounds that one realisation is held for."""
-    domain: Literal["frequency"] = setting("frequency")
-    """`frequency`: one gain a resource element."""
+    domain: Literal["frequency", "time"] = setting("frequency")
+    """`frequency`: one gain a resource element. `time`: IFFT, cyclic prefix, multipath, FFT."""
 
     fading: ClassVar[bool] = True
     moves: ClassVar[bool] = False
@@ -82,6 +82,24 @@ class Fading(ABC):
         Returns:
             [antenna, time * subcarrier] complex64, time and subcarrier as in the grid.
         """
+
+    def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
+        """What arrives of one worker's symbols, without noise.
+
+        By default `response * symbols`, which is exact where the channel is flat or
+        `domain: frequency`. With `domain: time` the symbols go through the waveform, and
+        `response` is what perfect CSI tells: the gain in the middle of the FFT window.
+
+        Args:
+            state: of `draw`.
+            worker: int32 scalar.
+            symbols: [time * subcarrier] complex64, one for every data element of the grid, zeros
+                where nothing is sent.
+
+        Returns:
+            [antenna, time * subcarrier] complex64.
+        """
+        return self.response(state, worker) * symbols
 
     def laws(self) -> list[GainLaw]:
         """One law a worker, of the power gain s = |w^H h|^2 of an element behind w = 1/sqrt(M).

@@ -53,7 +53,6 @@ class CdlFading(PathFading):
     def __init__(self, grid: Grid, key: int, settings: Cdl, workers: int) -> None:
         from sionna.phy.channel.tr38901 import CDL
 
-        super().__init__(grid, key, settings, workers)
         randomness.prepare()
         self.cdl = CDL(
             settings.profile,
@@ -65,6 +64,10 @@ class CdlFading(PathFading):
             min_speed=1.0,
         )
         self._delays = np.asarray(self.cdl.delays)
+        super().__init__(grid, key, settings, workers)
+
+    def longest_delay_s(self) -> float:
+        return float(self._delays.max())
 
     def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
         from sionna.phy import config

@@ -18,6 +18,8 @@ from laser_phy.settings import setting
 
 DROP = 2**42  # the realisation whose draws place the workers; no training reaches it
 
+LONGEST_DELAY_S = 5e-6  # delays are drawn without a bound; beyond this is hardly any power
+
 
 class Cell(WithArray):
     """What the urban cells share.
@@ -121,6 +123,9 @@ class CellFading(PathFading):
         gains = np.asarray(self._model.link_gains(), np.float64)
         self.gains_db = 10 * np.log10(gains)
         self._powers = gains / gains.mean()
+
+    def longest_delay_s(self) -> float:
+        return LONGEST_DELAY_S
 
     def draw(self, realisation: Any, speed_mps: Any) -> Any:
         from sionna.phy import config

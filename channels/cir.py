@@ -75,9 +75,9 @@ class RecordedFading(PathFading):
         recording: Recording,
         assignment: str = "worker",
     ) -> None:
-        super().__init__(grid, key, settings, workers)
         randomness.prepare()
         self.recording = recording
+        super().__init__(grid, key, settings, workers)
         self.assignment = assignment
         gains = recording.gains[:, : settings.antennas]
         powers = np.sum(np.abs(gains) ** 2, axis=2).mean(axis=1)  # link
@@ -91,6 +91,9 @@ class RecordedFading(PathFading):
         self._directions = np.zeros((*self._delays.shape, 3)) if directions is None else directions
         self._directions = self._directions.astype(np.float32)
         self._laws: list[GainLaw] | None = None
+
+    def longest_delay_s(self) -> float:
+        return float(self.recording.delays_s.max())
 
     def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
         from sionna.phy import config
@@ -129,8 +132,9 @@ class RecordedFading(PathFading):
         return self._laws
 
     def twin(self, grid: Grid) -> RecordedFading:
+        settings = self.settings.model_copy(update={"domain": "frequency"})
         return RecordedFading(
-            grid, self.key, self.settings, self.workers, self.recording, self.assignment
+            grid, self.key, settings, self.workers, self.recording, self.assignment
         )
 
     def _law_over_links(self) -> GainLaw:

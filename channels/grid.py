@@ -19,6 +19,8 @@ class Grid:
         symbol_duration_s: of one OFDM symbol with its cyclic prefix.
         pilot_times: [pilot] index of every OFDM symbol within the round that carries pilots.
         slot_symbols: OFDM symbols of a slot; pilots lie at the same places in all slots.
+        fft_size, cyclic_prefix, subcarrier_spacing_hz: numerology (samples and Hz), which the
+            time-domain path needs; 0 on a grid of frequencies only.
     """
 
     frequencies_hz: np.ndarray
@@ -27,6 +29,9 @@ class Grid:
     symbol_duration_s: float
     pilot_times: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     slot_symbols: int = 1
+    fft_size: int = 0
+    cyclic_prefix: int = 0
+    subcarrier_spacing_hz: float = 0.0
 
     @property
     def elements(self) -> int:
@@ -86,4 +91,7 @@ def round_grid(ofdm: Any, symbols: int, *, pilots: bool = False) -> Grid:
             np.arange(last // ofdm.slot_symbols + 1)[:, None] * ofdm.slot_symbols + pilot_times
         ).ravel(),
         slot_symbols=ofdm.slot_symbols,
+        fft_size=ofdm.fft_size,
+        cyclic_prefix=ofdm.cyclic_prefix,
+        subcarrier_spacing_hz=ofdm.subcarrier_spacing_hz,
     )

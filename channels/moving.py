@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.paths import PathResponse
+from laser_phy.channels.waveform import Waveform
 from laser_phy.lazy import tf
 from laser_phy.settings import setting
 
@@ -21,8 +22,6 @@ class Moving(Channel):
     slot; rounds are independent unless `coherence_rounds` holds a realisation.
     """
 
-    domain: Literal["frequency"] = setting("frequency")
-    """`frequency`: one gain a resource element."""
     carrier_hz: float = setting(3.5e9, gt=0, le=1e12, unit="Hz")
     """Carrier frequency."""
     speed_mps: float = setting(1.0, ge=0, le=1e4, unit="m/s")
@@ -47,8 +46,12 @@ class PathFading(Fading):
 
     def __init__(self, grid: Grid, key: int, settings: Moving, workers: int) -> None:
         super().__init__(grid, key, settings, workers)
-        self.steps = grid.ofdm_symbols
-        self._response = PathResponse(grid)
+        self.steps, self._step_s = grid.ofdm_symbols, grid.symbol_duration_s
+        self._path_response = PathResponse(grid)
+        self._waveform = None
+        if settings.domain == "time":
+            self._waveform = Waveform(grid, self.longest_delay_s())
+            self.steps, self._step_s = self._waveform.steps, self._waveform.step_s
 
     @abstractmethod
     def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
@@ -65,13 +68,24 @@ class PathFading(Fading):
 
     def rate(self, speed_mps: Any) -> Any:
         """Steps a second of a model that is built for 1 m/s; infinite at rest, so that t = 0."""
-        return tf.math.reciprocal(self.grid.symbol_duration_s * speed_mps)
+        return tf.math.reciprocal(self._step_s * speed_mps)
+
+    @abstractmethod
+    def longest_delay_s(self) -> float:
+        """An upper bound of the delays, for `domain: time`; asked while building."""
 
     def twin(self, grid: Grid) -> PathFading:
-        """The same channel on another grid."""
-        fading = self.settings.build(grid, self.key, self.workers)
+        """The same channel in the frequency domain of another grid."""
+        settings = self.settings.model_copy(update={"domain": "frequency"})
+        fading = settings.build(grid, self.key, self.workers)
         assert isinstance(fading, PathFading)
         return fading
 
     def response(self, state: Any, worker: Any) -> Any:
-        return self._response(*self.paths(state, worker))
+        paths = self.paths(state, worker)
+        return self._waveform.response(*paths) if self._waveform else self._path_response(*paths)
+
+    def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
+        if self._waveform is None:
+            return super().propagate(state, worker, symbols)
+        return self._waveform.propagate(*self.paths(state, worker), symbols)

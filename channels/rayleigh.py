@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from laser_phy.channels import randomness
 from laser_phy.channels.base import Channel, Fading
@@ -25,12 +26,31 @@ class Rayleigh(Channel):
     blocks: int = setting(1, ge=1, le=65536, unit="coherence blocks over the band")
     """Blocks of neighbouring subcarriers with independent gains; 1 is flat fading."""
 
+    @model_validator(mode="after")
+    def _has_an_impulse_response(self) -> Self:
+        refuse_time_blocks(self)
+        return self
+
     @property
     def law(self) -> GainLaw:
         return RicianLaw(0.0)
 
     def build(self, grid: Grid, key: int, workers: int) -> RayleighFading:
         return RayleighFading(grid, key, self, workers)
+
+
+def refuse_time_blocks(settings: Rayleigh | Rician) -> None:
+    """Blocks of independent subcarriers are no impulse response.
+
+    Raises:
+        ValueError: more than one block with `domain: time`.
+    """
+    if settings.domain == "time" and settings.blocks > 1:
+        raise ValueError(
+            "domain time needs a channel with an impulse response, which independent blocks of "
+            f"subcarriers have not; got blocks {settings.blocks}. Write blocks: 1, or domain: "
+            "frequency."
+        )
 
 
 class RayleighFading(Fading):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.gain_law import GainLaw
 from laser_phy.channels.gain_law import Rician as RicianLaw
 from laser_phy.channels.grid import Grid
-from laser_phy.channels.rayleigh import RayleighFading
+from laser_phy.channels.rayleigh import RayleighFading, refuse_time_blocks
 from laser_phy.lazy import tf
 from laser_phy.settings import setting
 
@@ -27,6 +29,11 @@ class Rician(Channel):
     """Power of the specular component over that of the rest."""
     blocks: int = setting(1, ge=1, le=65536, unit="coherence blocks over the band")
     """Blocks of neighbouring subcarriers with independent gains around the specular component."""
+
+    @model_validator(mode="after")
+    def _has_an_impulse_response(self) -> Self:
+        refuse_time_blocks(self)
+        return self
 
     @property
     def k_factor(self) -> float:

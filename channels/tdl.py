@@ -57,7 +57,6 @@ class TdlFading(PathFading):
     def __init__(self, grid: Grid, key: int, settings: Tdl, workers: int) -> None:
         from sionna.phy.channel.tr38901 import TDL
 
-        super().__init__(grid, key, settings, workers)
         randomness.prepare()
         self.tdl = TDL(
             settings.profile,
@@ -69,10 +68,14 @@ class TdlFading(PathFading):
             num_rx_ant=settings.antennas,
         )
         self._delays = np.asarray(self.tdl.delays)
+        super().__init__(grid, key, settings, workers)
         self._specular = float(self.tdl.mean_power_los) if self.tdl.los else 0.0
         powers = np.asarray(self.tdl.mean_powers, np.float64)
         powers[0] -= self._specular
         self._amplitudes = np.sqrt(powers / SINUSOIDS)  # [path]
+
+    def longest_delay_s(self) -> float:
+        return float(self._delays.max())
 
     def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
         realisation, speed_mps = state
