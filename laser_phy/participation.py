@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from laser_phy.settings import Settings, one_of, setting
 
@@ -37,4 +37,4 @@ class Fraction(Settings):
 
 
 KINDS = (Everybody, Threshold, Fraction)
-AnyParticipation = one_of(*KINDS)
+AnyParticipation: Any = one_of(*KINDS)

@@ -62,7 +62,7 @@ class Transmitters:
         self.sounding: Sounding | None = None
         self._powers = np.ones(self.workers, np.float32)
         if self.channel.fading and self.csi.transmitter.pilots:
-            self._powers = np.float32([law.mean for law in fading.laws()])
+            self._powers = np.array([law.mean for law in fading.laws()], np.float32)
             self.sounding = Sounding(
                 self.csi.transmitter, grid, timeline, timeline.used_times, timeline.used, 1,
                 getattr(self.channel, "wavelength_m", None),

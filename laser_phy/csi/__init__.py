@@ -3,6 +3,8 @@
 A new kind is one file with a `Knowledge` class, and its name in one or both tuples below.
 """
 
+from typing import Any
+
 from laser_phy.csi.base import Knowledge
 from laser_phy.csi.estimated import Estimated
 from laser_phy.csi.none import NoCsi
@@ -14,9 +16,9 @@ from laser_phy.settings import Settings, one_of, setting
 
 TRANSMITTER_KINDS = (Perfect, Estimated, Outdated, Phase, Statistical, NoCsi)
 RECEIVER_KINDS = (Perfect, Estimated, Outdated, Statistical, NoCsi)
-AnyTransmitterCsi = one_of(*TRANSMITTER_KINDS)
-AnyReceiverCsi = one_of(*RECEIVER_KINDS)
-AnyCsi = one_of(Perfect, NoCsi)
+AnyTransmitterCsi: Any = one_of(*TRANSMITTER_KINDS)
+AnyReceiverCsi: Any = one_of(*RECEIVER_KINDS)
+AnyCsi: Any = one_of(Perfect, NoCsi)
 """For links that have no pilots."""
 
 
@@ -31,7 +33,7 @@ class Csi(Settings):
     @property
     def pilots(self) -> bool:
         """Some knowledge comes from pilots on the grid."""
-        return self.transmitter.pilots or self.receiver.pilots
+        return bool(self.transmitter.pilots or self.receiver.pilots)
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from laser_phy.csi.estimated import Estimated
 from laser_phy.settings import setting
 
 
-class Outdated(Estimated):  # type: ignore[override]
+class Outdated(Estimated):
     """An estimate of the channel as it was `age_s` before it is used.
 
     The correlation of a channel with itself falls as J0(2 pi f_d age_s) (Jakes), f_d = v f_c / c.
