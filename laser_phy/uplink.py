@@ -170,13 +170,19 @@ class Uplink(keras.layers.Layer):
                 self.round.value,
                 lambda phase: self.codec.encode(phase, gradients, memory, known),
             )
-            if self.settings.participation.name == "all":
-                return message, kept
-            sends = self._sends(worker)
             silent = self.codec.sit_out(gradients, memory)
-            return message.gated(sends), tf.where(sends, kept, silent)
+            return self._unless_silent(worker, message, kept, silent)
 
         return self._remember(worker, encode)
+
+    def _unless_silent(
+        self, worker: Any, message: Message, kept: Any, silent: Any
+    ) -> tuple[Message, Any]:
+        """Message and memory `kept`; of a worker that does not take part nothing, and `silent`."""
+        if self.settings.participation.name == "all":
+            return message, kept
+        sends = self._sends(worker)
+        return message.gated(sends), tf.where(sends, kept, silent)
 
     def _sends(self, worker: Any) -> Any:
         """Bool scalar: `worker` takes part in this round."""
@@ -234,7 +240,11 @@ class Uplink(keras.layers.Layer):
         """The workers' messages of a later pass of the same round, from their memories."""
 
         def step(worker: Any, carry: Any) -> tuple[Message, Any]:
-            return self._remember(worker, lambda m, s: self.codec.resume(phase, m, s)), carry
+            def resume(memory: Any, state: Any) -> tuple[Message, Any]:
+                message, kept = self.codec.resume(phase, memory, state)
+                return self._unless_silent(worker, message, kept, memory)
+
+            return self._remember(worker, resume), carry
 
         return self.collect(step, [], phase)[0]
 

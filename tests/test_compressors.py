@@ -292,6 +292,20 @@ def test_equal_shapes_draw_differently(case):
     assert np.abs(parts[0] - parts[same]).max() > 1e-3
 
 
+@every
+def test_a_worker_that_sits_out_loses_nothing_it_would_have_kept(case):
+    codec, link, own = build(case), Link(build(case), workers=1), gradients()[0]
+    link([own])
+    before = link.kept()
+    link.memories = [codec.sit_out([tf.constant(g) for g in own], link.memories[0])]
+    feedback = getattr(case.compressor, "error_feedback", False)
+    counts = getattr(codec, "compressed", [True] * len(SHAPES))
+    expected = [
+        (k + g) if feedback and c else k for k, g, c in zip(before, own, counts, strict=True)
+    ]
+    assert_close(link.kept(), expected, 1e-6)
+
+
 # ---- what is sent ----
 
 
@@ -481,3 +495,20 @@ def test_state_is_saved_and_restored(case, tmp_path):
         variable.assign(value)
     for a, b in zip(run(resumed, [2]), expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_worker_that_sits_out_is_silent_in_both_transmissions():
+    """Whoever sends has sent everything, as all gradients have rank 2; the others keep theirs."""
+    uplink = uplink_of(Laser(rank=2, factors="both"), participation={"name": "fraction"})
+    came = gradients(alike=True, rank=2)
+    stacked = [np.stack(tensors) for tensors in zip(*came, strict=True)]
+    for _ in range(3):
+        before = np.asarray(uplink.memory)
+        decoded, diagnostics = uplink(stacked)[:2]
+        after = np.asarray(uplink.memory)
+        silent = np.abs(after).max(axis=1) > 0.1
+        assert silent.sum() == WORKERS - float(diagnostics["senders"]) > 0
+        flat = np.concatenate([g.ravel() for g in came[0][:3]])
+        np.testing.assert_allclose(after[silent], (before + flat)[silent], atol=1e-4)
+        sent = np.concatenate([g.numpy().ravel() for g in decoded[:3]])
+        np.testing.assert_allclose(sent, (before + flat)[~silent].mean(axis=0), atol=1e-3)

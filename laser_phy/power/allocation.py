@@ -44,7 +44,8 @@ def mean_shares(
     source = tf.math.divide_no_nan(source_norms, tf.reduce_max(source_norms, axis=1, keepdims=True))
     rule = ALLOCATIONS[allocation]
     if allocation == "optimal" and receiver == "energy":
-        rule = lambda sent, source, gains: energy_weights(sent, gains)  # noqa: E731
+        # ||x||_1 of n Gaussian numbers is sqrt(2 n / pi) ||x||, and norms are what is signalled
+        rule = lambda sent, source, gains: energy_weights(tf.sqrt(gains) * sent, gains)  # noqa: E731
     weights = tf.where(sent_norms > 0, rule(sent, source, noise_gains), 0.0)
     shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
     return tf.reduce_mean(shares, axis=0)
