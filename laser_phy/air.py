@@ -298,7 +298,7 @@ class Air:
         if self.settings.impairments.papr:
             papr_db = tf.maximum(papr_db, self.hardware.papr(symbols))
         symbols = self.hardware.amplified(symbols)
-        arriving = self.transmitters.used(sight)[:, :size] * symbols
+        arriving = self._through(moment, worker, sight, symbols)
         if self.settings.impairments.any:
             arriving.set_shape([self.settings.channel.antennas, size])
             seed = self.transmitters.seed("impairments", moment, worker)
@@ -311,6 +311,15 @@ class Air:
             observed=tf.nest.map_structure(tf.add, sums.observed, seen),
             papr_db=papr_db,
         )
+
+    def _through(self, moment: Moment, worker: Any, sight: Any, symbols: Any) -> Any:
+        """[antenna, symbol] what arrives of a worker's symbols [symbol], without noise."""
+        size = self.layout.symbols
+        if self.settings.channel.domain == "frequency":
+            return self.transmitters.used(sight)[:, :size] * symbols
+        fading, elements = self.transmitters.fading, self.timeline.elements[:size]
+        placed = tf.scatter_nd(elements[:, np.newaxis], symbols, [fading.grid.elements])
+        return tf.gather(fading.propagate(moment.state, worker, placed), elements, axis=1)
 
     def _observed_spec(self, round_: _Round) -> Observed:
         """Shapes and types of what the receiver learns."""
