@@ -57,6 +57,7 @@ class Codec(ABC):
         passes: transmissions of a round, 1 or len(phases).
         first_share: share of a block's energy that the first of two passes takes by default.
         linear: the decoded mean is linear in the gradients at given memories and state.
+        bits_per_real: of a message that would be sent as bits: 32, or 1 where it is all signs.
         memory_size: reals of memory a worker keeps: error feedback, and what `resume` needs.
     """
 
@@ -64,6 +65,7 @@ class Codec(ABC):
     passes: int = 1
     first_share: float = 1.0
     linear: bool = True
+    bits_per_real: int = 32
     memory_size: int = 0
 
     def __init__(self, shapes: Shapes, key: int) -> None:

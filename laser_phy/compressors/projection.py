@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,19 @@ class Projection:
     """
 
     def __init__(self, size: int, rows: int, seed: list[int]) -> None:
-        random = np.random.default_rng(seed)
-        self.size, self.rows = size, rows
-        self._index = np.sort(random.permutation(size)[:rows]).astype(np.int32)
-        self._signs = (2.0 * random.integers(0, 2, size) - 1.0).astype(np.int8)
+        self.size, self.rows, self.seed = size, rows, seed
         self._gain = float(np.sqrt(size / rows))
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        """[row] int32, which rows of the transform are kept."""
+        permutation = np.random.default_rng([*self.seed, 0]).permutation(self.size)
+        return np.sort(permutation[: self.rows]).astype(np.int32)
+
+    @cached_property
+    def _signs(self) -> np.ndarray:
+        """[entry] int8."""
+        return np.random.default_rng([*self.seed, 1]).choice(np.int8([-1, 1]), self.size)
 
     def forward(self, x: Any) -> Any:
         """A x [row] of x [entry]."""

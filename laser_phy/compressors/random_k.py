@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -40,14 +41,16 @@ class RandomKCodec(Codec):
     def __init__(self, shapes: Shapes, key: int, settings: RandomK) -> None:
         super().__init__(shapes, key)
         self.error_feedback = settings.error_feedback
-        self.subsets = [
-            np.random.default_rng([key, tensor])
-            .permutation(size)[: kept(size, settings.factor)]
-            .astype(np.int32)
-            for tensor, size in enumerate(self.sizes)
-        ]
-        self.phases = (tuple(len(subset) for subset in self.subsets),)
+        self.phases = (tuple(kept(size, settings.factor) for size in self.sizes),)
         self.memory_size = sum(self.sizes) if self.error_feedback else 0
+
+    @cached_property
+    def subsets(self) -> list[np.ndarray]:
+        """S [k] int32 of every tensor."""
+        return [
+            np.random.default_rng([self.key, tensor]).permutation(size)[:count].astype(np.int32)
+            for tensor, (size, count) in enumerate(zip(self.sizes, self.phases[0], strict=True))
+        ]
 
     def initial_state(self) -> list[np.ndarray]:
         return [first_round()]

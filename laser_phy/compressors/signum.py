@@ -25,6 +25,7 @@ class SignumCodec(Codec):
     """Blocks are the signs of the tensors, in their order."""
 
     linear = False
+    bits_per_real = 1
 
     def __init__(self, shapes: Shapes, key: int) -> None:
         super().__init__(shapes, key)
