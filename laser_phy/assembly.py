@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laser_phy.folder import RunFolder
 from laser_phy.problems import Refusal
 from laser_phy.scenario import Scenario
 
@@ -130,26 +129,6 @@ class Assembly:
             row = dict.fromkeys(row, math.nan)
         return row
 
-    # ---- what save_weights leaves out ----
-
-    def extra_state(self) -> dict[str, Any]:
-        """State of the model's random layers (dropout), which Keras does not save."""
-        return {"random": {path: value.numpy().tolist() for path, value in self._seeds().items()}}
-
-    def restore(self, folder: RunFolder, state: dict[str, Any]) -> None:
-        """Go back to the end of the epoch that `state` describes."""
-        self.model.load_weights(str(folder.checkpoints / state["weights"]))
-        for path, variable in self._seeds().items():
-            if path in state.get("random", {}):
-                variable.assign(state["random"][path])
-
-    def _seeds(self) -> dict[str, Any]:
-        return {
-            f"{index}:{variable.path}": variable
-            for index, variable in enumerate(self.model.variables)
-            if "seed_generator" in variable.path
-        }
-
 
 def deal(scenario: Scenario) -> Dealt:
     """Read the data and deal it out to the workers; imports nothing heavy but for Keras' data sets.
@@ -184,7 +163,6 @@ def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
     from laser_phy.uplink import Uplink
 
     task, seed = scenario.task, scenario.seed
-    keras.utils.set_random_seed(seed)  # for what a saved model draws, such as dropout
     try:
         inner = task.model.build(dealt.data, seed)
         model = OverTheAir(
@@ -194,14 +172,18 @@ def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
             downlink=Downlink.from_config(scenario.downlink.to_config()),
             seed=seed,
             ema=task.ema,
+            micro_batches=task.micro_batches,
+            local_steps=task.local_steps,
+            local_learning_rate=task.local_learning_rate,
         )
     except Refusal:
         raise
     except ValueError as error:  # what only shows once shapes and channels are known
         raise AssemblyError(f"{scenario.name}: {error}") from error
+    per_epoch = dealt.feed.rounds_per_epoch
     steps = _steps_per_execution(scenario, inner.count_params(), dealt.feed, rounds)
     model.compile(
-        optimizer=task.optimizer.build(),
+        optimizer=task.optimizer.build(task.length(per_epoch), per_epoch),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=steps,

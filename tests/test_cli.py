@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from laser_phy.cli import main
@@ -87,15 +88,10 @@ def test_answers_come_at_once(arguments: list[str]) -> None:
     assert time.perf_counter() - begin < 10
 
 
-def test_run_in_a_process_of_its_own_says_what_it_does(tmp_path: Path) -> None:
-    settings = [
-        "task.model=linear", "task.dataset.train_examples=600", "task.epochs=2",
-        "uplink.channel=awgn", "uplink.power_control=none",
-    ]  # fmt: skip
-    sets = [part for text in settings for part in ("--set", text)]
-    command = [sys.executable, "-m", "laser_phy.cli", "run", "quickstart", *sets]
+def test_the_quick_start_in_a_process_of_its_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "laser_phy.cli", "run", "quickstart", "--rounds", "3"]
     done = subprocess.run(
-        [*command, "--rounds", "3", "--out", str(tmp_path / "q")],
+        [*command, "--out", str(tmp_path / "q")],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -105,7 +101,7 @@ def test_run_in_a_process_of_its_own_says_what_it_does(tmp_path: Path) -> None:
     assert lines[1] == "Loading TensorFlow and Sionna, about 10 s ..."
     assert any(line.startswith("Tracing the training step, about ") for line in lines)
     assert "\x1b" not in done.stdout
-    (epoch,) = [line for line in lines if line.startswith("epoch 1/2  round 3  loss ")]
+    (epoch,) = [line for line in lines if line.startswith("epoch  1/20  round 3  loss ")]
     for part in ("accuracy", "test accuracy", "uplink SNR", "gradient NMSE"):
         assert part in epoch
     names = {file.name for file in (tmp_path / "q").iterdir()}
@@ -113,3 +109,21 @@ def test_run_in_a_process_of_its_own_says_what_it_does(tmp_path: Path) -> None:
         "scenario.yaml", "history.csv", "rounds.csv", "summary.json", "checkpoints",
         "overview.png", "snapshot.npz",
     }  # fmt: skip
+
+
+def test_the_mnist_scenario_with_a_file_in_place_of_a_download(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2148, 28, 28), dtype=np.uint8)
+    labels = rng.integers(0, 10, 2148)
+    file = tmp_path / "mnist.npz"
+    np.savez(file, x_train=images[:2048], y_train=labels[:2048], x_test=images[2048:],
+             y_test=labels[2048:])  # fmt: skip
+    dataset = f"{{name: npz, path: {file}, normalize: {{mean: [0.1307], std: [0.3081]}}}}"
+    arguments = ["--set", f"task.dataset={dataset}", "--rounds", "3", "--out", str(tmp_path / "m")]
+    call(["run", "mnist_awgn", *arguments], capsys)
+    summary = json.loads((tmp_path / "m" / "summary.json").read_text())
+    assert (summary["status"], summary["rounds"]) == ("done", 3)
+    assert summary["rounds_planned"] == 50  # 2048 examples are one batch of 128 for each of 16
+    assert set(summary["metric"]) == {"name", "final", "best", "ema"}

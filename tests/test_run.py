@@ -1,6 +1,8 @@
 """Runs from the command line and from Python: their files, their resume, their end."""
 
+import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -9,13 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import laser_phy as lp
 from laser_phy.cli import main
+from laser_phy.folder import RunFolder
 from laser_phy.scenario import Scenario, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,10 +61,33 @@ def quick(**changes: Any) -> dict[str, Any]:
     return small(**(plain | changes))
 
 
+class Told(NamedTuple):
+    """A run, its scenario, and what it said."""
+
+    run: Any
+    tree: dict[str, Any]
+    said: str
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One run from beginning to end, read by many tests."""
-    return lp.run(small(), out=tmp_path_factory.mktemp("whole") / "run", quiet=True)
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """One run from beginning to end, read by many tests; its model has dropout."""
+    from keras import Input, Sequential, layers
+
+    folder = tmp_path_factory.mktemp("whole")
+    parts = [Input((8, 8, 1)), layers.Flatten(), layers.Dropout(0.1), layers.Dense(10)]
+    Sequential(parts).save(folder / "model.keras")
+    tree = small(task__model={"name": "keras", "path": str(folder / "model.keras")})
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        run = lp.run(tree, out=folder / "run")
+    return Told(run, tree, said.getvalue())
+
+
+@pytest.fixture(scope="module")
+def whole(told: Told) -> Any:
+    """That run alone."""
+    return told.run
 
 
 def test_summary_has_what_is_promised(whole: Any) -> None:
@@ -110,9 +136,9 @@ def test_link_means_are_those_of_the_rounds(whole: Any) -> None:
         assert rounds[name].min() <= uplink[name] <= rounds[name].max()
 
 
-def test_scenario_is_written_resolved(whole: Any) -> None:
-    assert whole.scenario == Scenario.from_config(small())
-    assert load_scenario(whole.path / "scenario.yaml") == whole.scenario
+def test_scenario_is_written_resolved(told: Told) -> None:
+    assert told.run.scenario == Scenario.from_config(told.tree)
+    assert load_scenario(told.run.path / "scenario.yaml") == told.run.scenario
 
 
 def test_load_run_gives_it_all_back(whole: Any) -> None:
@@ -133,13 +159,15 @@ def test_report_draws_the_figure_again(whole: Any, capsys: pytest.CaptureFixture
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_cut_short_goes_on_and_equals_the_whole_one(whole: Any, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    first = lp.run(small(), out=out, rounds=9, quiet=True)
+def test_a_run_cut_short_goes_on_and_equals_the_whole_one(told: Told, tmp_path: Path) -> None:
+    whole = told.run
+    first = lp.run(told.tree, out=tmp_path / "run", rounds=9, quiet=True)
     assert first.summary["status"] == "done"
     assert first.summary["rounds"] == 9
     assert first.history["rounds"].tolist() == [7, 9]
-    second = lp.run(small(), out=out, quiet=True)
+    # Nine rounds are run one by one, and seven in one call of the training step: no difference.
+    assert first.rounds.equals(whole.rounds.head(9))
+    second = lp.run(told.tree, out=tmp_path / "run", quiet=True)
     assert second.history.equals(whole.history)
     assert second.rounds.equals(whole.rounds)
     assert second.summary["uplink"] == whole.summary["uplink"]
@@ -166,40 +194,39 @@ def weights(path: Path) -> dict[str, bytes]:
 
 
 def test_rows_after_the_last_epoch_are_forgotten(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    lp.run(quick(), out=out, rounds=7, quiet=True)
-    (out / "summary.json").unlink()
-    with (out / "rounds.csv").open("a") as file:  # a run that was killed in its eighth round
-        file.write("7,1.0,2.0")
-    again = lp.run(quick(), out=out, rounds=14, quiet=True)
-    assert again.rounds["round"].tolist() == list(range(14))
-    assert np.isfinite(again.rounds.to_numpy()).all()
+    folder = RunFolder(tmp_path)
+    folder.append(folder.history, [{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 1.5}])
+    folder.append(folder.rounds, [{"round": t, "loss": 0.1, "snr": t / 3} for t in range(9)])
+    with folder.rounds.open("a") as file:  # a run that was killed as it wrote
+        file.write("9,0.")
+    folder.forget_after(1, 7)
+    assert folder.read_rows(folder.history) == [{"epoch": 0, "loss": 2.5}]
+    rows = folder.read_rows(folder.rounds)
+    assert rows == [{"round": t, "loss": 0.1, "snr": t / 3} for t in range(7)]
+    folder.append(folder.rounds, [{"round": 7, "loss": 0.2, "snr": 0.0}])
+    assert [row["round"] for row in folder.read_rows(folder.rounds)] == list(range(8))
 
 
-def test_a_finished_run_is_not_run_again(whole: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {file: file.stat().st_mtime_ns for file in whole.path.glob("*.csv")}
-    again = lp.run(small(), out=whole.path)
-    assert again.summary == whole.summary
-    assert {file: file.stat().st_mtime_ns for file in whole.path.glob("*.csv")} == before
+def test_a_finished_run_is_not_run_again(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    path = told.run.path
+    before = {file: file.stat().st_mtime_ns for file in path.glob("*.csv")}
+    again = lp.run(told.tree, out=path)
+    assert again.summary == told.run.summary
+    assert {file: file.stat().st_mtime_ns for file in path.glob("*.csv")} == before
     said = capsys.readouterr().out
     assert "it is finished. To run it again, give another folder with --out" in said
 
 
-def test_a_folder_of_another_scenario_is_refused(whole: Any) -> None:
-    changed = small(uplink__compressor={"name": "laser", "rank": 1})
-    with pytest.raises(ValueError, match=r"uplink\.compressor\.rank is 2 there and 1 now") as error:
-        lp.run(changed, out=whole.path, quiet=True)
+def test_a_folder_of_another_scenario_is_refused(told: Told) -> None:
+    changed = told.tree | {"uplink": told.tree["uplink"] | {"compressor": "laser"}}
+    with pytest.raises(ValueError, match=r"uplink\.compressor\.rank is 2 there and 4 now") as error:
+        lp.run(changed, out=told.run.path, quiet=True)
     assert "Give another folder with --out, or remove this one." in str(error.value)
 
 
-def test_the_description_does_not_make_another_scenario(whole: Any) -> None:
-    assert lp.run(small(description="told better"), out=whole.path, quiet=True).summary["rounds"]
-
-
-def test_steps_per_execution_changes_nothing(whole: Any, tmp_path: Path) -> None:
-    one = lp.run(small(task__steps_per_execution=1), out=tmp_path / "one", rounds=7, quiet=True)
-    assert one.rounds.equals(whole.rounds.head(7))
-    assert one.history.equals(whole.history.head(1))
+def test_the_description_does_not_make_another_scenario(told: Told) -> None:
+    changed = told.tree | {"description": "told better"}
+    assert lp.run(changed, out=told.run.path, quiet=True).summary == told.run.summary
 
 
 def test_a_run_that_diverges_says_so_and_has_null_for_what_is_not_finite(tmp_path: Path) -> None:
@@ -228,15 +255,17 @@ def test_too_few_examples_of_a_file_are_refused_at_the_start(tmp_path: Path) -> 
         lp.run(tree, out=tmp_path / "run", quiet=True)
 
 
-def test_words_and_next_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lp.run(quick(), out=tmp_path / "run", rounds=7)
-    said = " ".join(capsys.readouterr().out.split())
+def test_words_and_next_steps(told: Told) -> None:
+    said = " ".join(told.said.split())
+    assert "4 workers, 8 examples each a round; keras with 650 parameters" in said
+    assert "epoch 1/3 round 7 loss " in said
+    assert "Finished after 21 rounds" in said
     assert "Test accuracy: " in said
     assert "Energy: of a budget of 100 a worker and round" in said
-    assert "epoch 1/3 round 7 loss " in said
-    assert "uplink SNR" in said
-    assert f"Figure: {tmp_path / 'run' / 'overview.png'}" in said
-    assert "--set 'uplink.compressor={name: identity}'" in said
+    assert "Uplink SNR: " in said
+    assert f"Figure: {told.run.path / 'overview.png'}" in said
+    again = f"laser-phy run {told.run.path / 'scenario.yaml'}"
+    assert f"{again} --set 'uplink.compressor={{name: identity}}' --out " in said
 
 
 def test_ctrl_c_stops_cleanly_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -268,3 +297,17 @@ def test_ctrl_c_stops_cleanly_and_the_run_goes_on(tmp_path: Path) -> None:
     assert again.summary["rounds"] == 7 * (epoch + 1)
     assert again.rounds["round"].tolist() == list(range(7 * (epoch + 1)))
     assert all(math.isfinite(loss) for loss in again.rounds["loss"])
+
+
+def test_text_is_judged_by_its_perplexity(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("to be or not to be, that is the question. " * 40)
+    tree = quick(
+        task__dataset={"name": "text", "path": str(tmp_path / "text.txt"), "context": 8},
+        task__model={"name": "gpt", "layers": 1, "heads": 1, "embedding": 8},
+        task__ema=None,
+    )
+    run = lp.run(tree, out=tmp_path / "run", rounds=2, quiet=True)
+    assert run.summary["metric"]["name"] == "val_perplexity"
+    assert run.summary["metric"]["best"] == run.history["val_perplexity"].min()
+    loss, perplexity = run.history["val_loss"].iloc[0], run.history["val_perplexity"].iloc[0]
+    assert perplexity == pytest.approx(math.exp(loss))
