@@ -95,7 +95,7 @@ def _interpolator(mask: np.ndarray, pilots: np.ndarray, interpolation: str) -> A
 def _interpolate(interpolator: Any, estimates: np.ndarray) -> np.ndarray:
     """Sionna's interpolator on estimates [batch, sender, pilot]; [batch, sender, time, carrier]."""
     inputs = tf.constant(estimates[:, None, None, :, None, :], tf.complex64)
-    found, _ = interpolator(inputs, tf.ones([1, 1, 1, 1, 1, 1]))
+    found, _ = interpolator(inputs, tf.ones([1, *inputs.shape[1:]]))
     return np.real(np.asarray(found))[:, 0, 0, :, 0]
 
 
