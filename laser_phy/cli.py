@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -210,22 +210,45 @@ def schema() -> None:
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folder of a run or a sweep, or of several sweeps."),
+    ],
+    target: Annotated[
+        list[float] | None,
+        typer.Option(help="Of the test metric, to tell the power it takes: 0.9 for 90 %."),
+    ] = None,
+    score: Annotated[
+        Literal["final", "best", "ema_final", "ema_best"],
+        typer.Option(help="Which value of the test metric counts."),
+    ] = "final",
 ) -> None:
-    """Say again what came out of a run, and draw its overview.png anew.
+    """Say again what came out of a run and draw its overview.png anew, or write the report of a
+    sweep: figures as PNG and SVG, and report.html, one page that needs no network.
+
+    Several sweeps are drawn together, in the folder of the first.
 
     \b
     laser-phy report runs/quickstart
+    laser-phy report sweeps/laser_vs_zsgd --target 0.9 --target 0.95
+    laser-phy report sweeps/laser sweeps/sketch --score ema_best
     """
     from laser_phy.progress import Progress
     from laser_phy.report import overview
     from laser_phy.results import load_run
+    from laser_phy.sweeps.folder import SweepFolder
     from laser_phy.words import in_words
 
     progress = Progress()
-    for paragraph in in_words(load_run(folder).summary):
+    if len(folders) > 1 or SweepFolder(folders[0]).scenario.is_file():
+        from laser_phy.study_report.write import study_report
+
+        for line in study_report(*folders, targets=target or (), score=score).in_words():
+            progress.say(line)
+        return
+    for paragraph in in_words(load_run(folders[0]).summary):
         progress.paragraph(paragraph)
-    progress.say(f"Figure: {overview(folder)}")
+    progress.say(f"Figure: {overview(folders[0])}")
 
 
 def _command(scenario: str, overrides: list[str] | None) -> str:

@@ -29,7 +29,8 @@ LEVELS = {
     3: {"callbacks", "link_metrics", "training"},
     4: {
         "assembly", "catalogue", "folder", "libraries", "progress", "recorder", "report",
-        "results", "runner", "scenario", "source", "summary", "sweeps", "task", "words",
+        "results", "runner", "scenario", "source", "study_report", "summary", "sweeps", "task",
+        "words",
     },
     5: {"cli"},
 }  # fmt: skip
@@ -106,7 +107,7 @@ def test_links_lead_to_the_folders(top: str) -> None:
 
 
 def test_scenarios_are_package_data() -> None:
-    assert SETUPTOOLS["package-data"]["laser_phy.scenarios"] == ["*.yaml"]
+    assert SETUPTOOLS["package-data"]["laser_phy.scenarios"] == ["*.yaml", "*.json"]
     assert SETUPTOOLS["package-data"]["laser_phy"] == ["py.typed"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from laser_phy.scenario import Scenario
 
 TRIAL_ROUNDS = 32
 _LONGEST_TRIAL = 200
-_TEST_S = 0.3
-"""Seconds that a later test of the weights is taken to last: the trial saw only a traced one."""
+_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -28,37 +28,53 @@ class Estimate:
 
 
 def trial_rounds(scenario: Scenario) -> int:
-    """Rounds of the short run: an epoch if that is short, so that the run can go on from there."""
+    """Rounds of the short run: two epochs if they are short, and the run can go on from there."""
     task = scenario.task
     examples = task.dataset.train_examples_known
     if examples is not None:
-        epoch = task.partition.smallest_shard(examples, task.workers) // task.batch_size
+        epoch = int(task.partition.smallest_shard(examples, task.workers) // task.batch_size)
         if 0 < epoch <= _LONGEST_TRIAL:
-            return int(epoch)
+            return epoch * min(_EPOCHS, task.epochs)
     return TRIAL_ROUNDS
 
 
-def from_trial(
-    folder: RunFolder, epochs: int, wall_s: float, rounds: int | None
-) -> Estimate | None:
-    """What a whole run costs, from a short one that took `wall_s`; None if it failed.
+class Trial:
+    """A short run, watched: how long the second epoch takes, which has no tracing in it."""
 
-    Args:
-        folder: of the short run.
-        epochs: of a whole run.
-        wall_s: from starting its process to its end.
-        rounds: where runs are cut short, after how many.
-    """
-    summary = folder.read_summary()
-    if summary is None:
-        return None
-    done = summary["rounds"]
-    planned = min(rounds or math.inf, summary["rounds_planned"])
-    speed = summary["rounds_per_s"] or done / summary["wall_s"]
-    factor = planned / done
-    run_s = wall_s + (planned - done) / speed + (epochs - 1) * _TEST_S
-    grown = _size(folder.rounds) * (factor - 1) + _size(folder.history) * max(0, epochs - 1) / 2
-    return Estimate(run_s, sum(map(_size, folder.path.rglob("*"))) + grown)
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._first: float | None = None
+        self._second: float | None = None
+
+    def look(self) -> None:
+        """To be called often while it runs."""
+        if self._second is None and self.folder.history.is_file():
+            epochs = self.folder.history.read_bytes().count(b"\n") - 1
+            if epochs >= 1 and self._first is None:
+                self._first = time.monotonic()
+            elif epochs >= 2:
+                self._second = time.monotonic()
+
+    def estimate(self, seconds: float, epochs: int, rounds: int | None) -> Estimate | None:
+        """What a whole run costs; None if the short one failed.
+
+        Args:
+            seconds: of the short run, from starting its process to its end.
+            epochs: of a whole run.
+            rounds: where runs are cut short, after how many.
+        """
+        summary = self.folder.read_summary()
+        if summary is None:
+            return None
+        done, planned = summary["rounds"], summary["rounds_planned"]
+        planned = min(rounds or planned, planned)
+        if self._first is not None and self._second is not None:
+            a_round = (self._second - self._first) * epochs / summary["rounds_planned"]
+        else:
+            a_round = 1 / (summary["rounds_per_s"] or done / summary["wall_s"])
+        rows = _size(self.folder.rounds) + _size(self.folder.history)
+        size = sum(map(_size, self.folder.path.rglob("*"))) + rows * (planned / done - 1)
+        return Estimate(seconds + (planned - done) * a_round, size)
 
 
 def _size(path: Path) -> int:

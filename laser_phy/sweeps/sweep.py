@@ -15,7 +15,7 @@ from laser_phy.progress import clock
 from laser_phy.scenario import Scenario, load_scenario
 from laser_phy.sweeps.board import Board, Glimpse
 from laser_phy.sweeps.engines import Ended, Engine, Job
-from laser_phy.sweeps.estimate import Estimate, from_trial, in_bytes, trial_rounds
+from laser_phy.sweeps.estimate import Estimate, Trial, in_bytes, trial_rounds
 from laser_phy.sweeps.folder import SweepFolder, finished, status_of
 from laser_phy.sweeps.lock import holder, locked
 from laser_phy.sweeps.naming import in_short, short_keys
@@ -150,10 +150,11 @@ class _Conductor:
         rounds = min(trial_rounds(first.scenario), self.rounds or math.inf)
         self.board.say(f"A first short run of {rounds} rounds tells how long they will take ...")
         self.engine.start(Job(first.name, self._at(first).path, int(rounds)))
-        while not (ended := self.engine.ended(1.0)):
-            pass
+        trial = Trial(self._at(first))
+        while not (ended := self.engine.ended(0.1)):
+            trial.look()
         epochs = first.scenario.task.epochs
-        self.cost = from_trial(self._at(first), epochs, ended[0].seconds, self.rounds)
+        self.cost = trial.estimate(ended[0].seconds, epochs, self.rounds)
         if self.cost is None:
             self.board.say("It failed; the runs are tried all the same.")
             return

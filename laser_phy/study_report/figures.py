@@ -1,0 +1,232 @@
+"""The figures of a study, each drawn where the sweep varied what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from laser_phy.study_report.drawing import Picture, band, canvas, legend, scale_x, sentence, style
+from laser_phy.study_report.study import Line, Study, spread
+from laser_phy.sweeps.results import RUN, SWEEP
+
+_MOST_AXES = 4
+_MOST_PANELS = 4
+_MOST_ALT = 8
+
+
+def pictures(study: Study) -> Iterator[Picture]:
+    """Every figure that the sweep has something for."""
+    for axis in study.numeric[:_MOST_AXES]:
+        yield metric_against(study, axis)
+    if study.epochs["air_time_ms"].gt(0).any():
+        yield metric_against_air_time(study)
+    if {"uplink_snr_db", "uplink_nmse_db"} <= set(study.runs):
+        yield nmse_against_snr(study)
+    if len(study.numeric) + bool(study.named) >= 2:
+        yield heat_map(study)
+
+
+def metric_against(study: Study, axis: str) -> Picture:
+    """Score against an axis, a line a scheme, a band from the lowest to the highest seed."""
+    figure, (plot,) = canvas()
+    lines = study.lines(axis)
+    said = []
+    for index, line in enumerate(lines):
+        table = line.runs.groupby(axis)["score"].agg(["mean", "min", "max"]).sort_index()
+        table *= study.scale
+        plot.plot(table.index, table["mean"], label=line.name, **style(index))
+        band(plot, index, table.index, table["min"], table["max"])
+        said.append((line.name, [(f"{x:g}", y) for x, y in table["mean"].items()]))
+    scale_x(plot, axis, study.runs[axis])
+    plot.set_xlabel(study.label(axis))
+    plot.set_ylabel(study.metric_label)
+    legend(plot, len(lines))
+    key = study.key(axis)
+    return Picture(
+        f"metric_against_{key.replace('.', '_')}",
+        sentence(f"{study.metric_label} against {study.label(axis)}"),
+        f"Mean over {_seeds(study)}; the band goes from the lowest to the highest.",
+        _told(f"{study.metric_label} against {study.label(axis)}", said, study.unit),
+        figure,
+    )
+
+
+def metric_against_air_time(study: Study) -> Picture:
+    """Test metric after every epoch against the time on the air until then."""
+    epochs = _with_air_time(study)
+    metric = study.metric if not study.score.startswith("ema_") else f"ema_{study.metric}"
+    panels = _panels(study, epochs)
+    figure, plots = canvas(columns=len(panels), width=6.4 if len(panels) == 1 else 4.6)
+    said: list[tuple[str, list[tuple[str, float]]]] = []
+    longest = epochs.groupby([SWEEP, RUN])["air_time_s"].max()
+    for plot, (title, part) in zip(plots, panels, strict=True):
+        lines = study.lines(study.power, part)
+        for index, line in enumerate(lines):
+            grouped = line.runs.groupby("epoch")
+            x, y = grouped["air_time_s"].mean(), grouped[metric].mean() * study.scale
+            look = style(index) | {"markersize": 2.5}
+            plot.plot(x, y, label=line.name, **look)
+            band(
+                plot, index, x, grouped[metric].min() * study.scale,
+                grouped[metric].max() * study.scale,
+            )  # fmt: skip
+            name = f"{line.name} {title}".strip()
+            said.append((name, [(f"{x.iloc[-1]:.3g} s", float(y.iloc[-1]))]))
+        if longest.max() / longest.min() >= 8:
+            plot.set_xscale("log")
+        plot.set_title(title, fontsize=10)
+        plot.set_xlabel("time on the air (s)")
+        legend(plot, len(lines) if plot is plots[0] else 0)
+    plots[0].set_ylabel(study.metric_label.replace(", best epoch", ""))
+    return Picture(
+        "metric_against_air_time",
+        sentence(f"{study.metric_label} against time on the air"),
+        f"A mark an epoch; mean over {_seeds(study)}, the band from the lowest to the highest.",
+        _told(f"{study.metric_label} against the time on the air", said, study.unit, "at the end"),
+        figure,
+    )
+
+
+def nmse_against_snr(study: Study) -> Picture:
+    """Error of the decoded sum, and of the gradient, against the measured SNR of the uplink."""
+    figure, plots = canvas(columns=2, width=4.8)
+    lines = study.lines(study.numeric[0] if study.numeric else None)
+    said = []
+    for plot, (column, title) in zip(
+        plots,
+        (
+            ("uplink_nmse_db", "decoded against what was sent"),
+            ("gradient_nmse_db", "decoded against the true mean gradient"),
+        ),
+        strict=True,
+    ):
+        for index, line in enumerate(lines):
+            means = _means(line, study, column)
+            plot.plot(means["uplink_snr_db"], means[column], label=line.name, **style(index))
+            pairs = zip(means["uplink_snr_db"], means[column], strict=True)
+            if plot is plots[0]:
+                said.append((line.name, [(f"{x:.1f} dB", float(y)) for x, y in pairs]))
+        plot.axhline(0, color="#777777", lw=0.8)
+        plot.set_title(title, fontsize=10)
+        plot.set_xlabel("measured SNR of the uplink (dB)")
+    plots[0].set_ylabel("NMSE (dB)")
+    legend(plots[0], len(lines))
+    return Picture(
+        "nmse_against_snr",
+        "Error of the link against its SNR",
+        "Means over a run and over seeds. Above 0 dB one round's estimate is further from the "
+        "truth than nothing at all would be; training goes well all the same where errors average "
+        "out over rounds, and where error feedback sends later what was left out now.",
+        _told("NMSE of what was sent against the measured uplink SNR", said, " dB"),
+        figure,
+    )
+
+
+def heat_map(study: Study) -> Picture:
+    """Mean score over two axes: two with numbers if there are, else one of them and the schemes."""
+    runs, across = study.runs.copy(), study.numeric[0] if study.numeric else study.named[0]
+    rest = [c for c in (*study.numeric, *study.named) if c != across]
+    if len(study.numeric) >= 2:
+        down = study.numeric[1]
+        panels = [(line.name, line.runs) for line in _by_named(study, runs)][:_MOST_PANELS]
+    else:
+        down = "scheme"
+        lines = study.lines(across)
+        names = pd.concat([pd.Series(line.name, index=line.runs.index) for line in lines])
+        runs = runs.loc[names.index].assign(scheme=names)
+        panels = [("", runs)]
+    figure, plots = canvas(columns=len(panels), width=5.4 if len(panels) == 1 else 4.4)
+    low, high = runs["score"].min() * study.scale, runs["score"].max() * study.scale
+    said, image = [], None
+    for plot, (title, part) in zip(plots, panels, strict=True):
+        grid = part.pivot_table(index=down, columns=across, values="score", sort=down != "scheme")
+        grid = grid[sorted(grid.columns)] * study.scale
+        image = plot.imshow(
+            grid,
+            aspect="auto",
+            origin="upper" if down == "scheme" else "lower",
+            vmin=low,
+            vmax=high,
+        )
+        plot.grid(visible=False)
+        plot.set_xticks(range(len(grid.columns)), [_tick(value) for value in grid.columns])
+        plot.set_yticks(range(len(grid.index)), [_tick(value) for value in grid.index])
+        plot.set_title(title, fontsize=10)
+        plot.set_xlabel(study.label(across))
+        _numbers(plot, grid, (low + high) / 2)
+        for row in grid.index:
+            name = f"{title} {'' if down == 'scheme' else study.key(down)} {_tick(row)}".strip()
+            said.append((name, [(_tick(x), float(y)) for x, y in grid.loc[row].items()]))
+    plots[0].set_ylabel("" if down == "scheme" else study.label(down))
+    figure.colorbar(image, ax=plots, label=study.metric_label)
+    other = "scheme" if down == "scheme" else study.label(down)
+    more = [study.key(c) for c in rest if c != down and c not in study.named]
+    over = f" and over {', '.join(more)}" if more else ""
+    return Picture(
+        "metric_map",
+        sentence(f"{study.metric_label} over {study.label(across)} and {other}"),
+        f"Mean over {_seeds(study)}{over}.",
+        _told(f"Map of the {study.metric_label}", said, study.unit),
+        figure,
+    )
+
+
+def _by_named(study: Study, runs: pd.DataFrame) -> list[Line]:
+    return list(study.groups(runs, study.named))
+
+
+def _numbers(plot: Any, grid: pd.DataFrame, middle: float) -> None:
+    for i, row in enumerate(grid.to_numpy(dtype=float)):
+        for j, value in enumerate(row):
+            if np.isfinite(value):
+                colour = "black" if value > middle else "white"
+                plot.text(j, i, f"{value:.3g}", ha="center", va="center", color=colour, size=8)
+
+
+def _tick(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _means(line: Line, study: Study, column: str) -> pd.DataFrame:
+    """Means over seeds, in rising SNR."""
+    columns = ["uplink_snr_db", column]
+    if not study.numeric:
+        return line.runs[columns].mean().to_frame().T
+    return line.runs.groupby(study.numeric[0])[columns].mean().sort_values("uplink_snr_db")
+
+
+def _with_air_time(study: Study) -> pd.DataFrame:
+    epochs = study.epochs.sort_values([SWEEP, RUN, "epoch"], kind="stable").copy()
+    per_run = epochs.groupby([SWEEP, RUN])
+    rounds = per_run["rounds"].diff().fillna(epochs["rounds"])
+    epochs["air_time_s"] = rounds * epochs["air_time_ms"] / 1000
+    epochs["air_time_s"] = epochs.groupby([SWEEP, RUN])["air_time_s"].cumsum()
+    return epochs.sort_index()
+
+
+def _panels(study: Study, epochs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """A part a power, some of them where there are many."""
+    if study.power is None:
+        return [("", epochs)]
+    powers = spread(sorted(epochs[study.power].unique()), _MOST_PANELS)
+    key = study.power.split(".")[-1].replace("_", " ")
+    return [(f"{key} {power:g}", epochs[epochs[study.power] == power]) for power in powers]
+
+
+def _seeds(study: Study) -> str:
+    return f"{study.seeds} seeds" if study.seeds > 1 else "one seed"
+
+
+def _told(
+    what: str, said: list[tuple[str, list[tuple[str, float]]]], unit: str, where: str = "at"
+) -> str:
+    """The numbers of a figure in words."""
+    parts = []
+    for name, points in said[:_MOST_ALT]:
+        numbers = ", ".join(f"{y:.3g}{unit} {where} {x}" for x, y in points)
+        parts.append(f"{name}: {numbers}")
+    more = f"; and {len(said) - _MOST_ALT} more lines" if len(said) > _MOST_ALT else ""
+    return f"{sentence(what)}. {'; '.join(parts)}{more}."

@@ -1,0 +1,201 @@
+"""What a sweep's runs say: the score of each, and which settings are axes, schemes and seeds.
+
+A setting with several numbers is an axis of figures; one with several names, such as the
+compressor, tells schemes apart; the seed is what a band is drawn over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from laser_phy.problems import Refusal
+from laser_phy.sweeps.axes import LABEL
+from laser_phy.sweeps.naming import in_short, short_keys
+from laser_phy.sweeps.results import RUN, SWEEP, Sweep
+
+Score = Literal["final", "best", "ema_final", "ema_best"]
+SEED = "seed"
+POWERS = ("uplink.power.energy_per_round", "uplink.power.snr_db")
+_PLAIN = (LABEL, "uplink.compressor", "uplink.channel", "task.model", "task.dataset")
+_MOST_LINES = 12
+
+UNITS = {
+    "energy_per_round": "energy a worker and round (noise is 1 a real)",
+    "snr_db": "SNR per data symbol (dB)",
+    "speed_mps": "speed (m/s)",
+    "delay_spread_s": "delay spread (s)",
+    "carrier_hz": "carrier (Hz)",
+    "pilot_snr_db": "SNR of the pilots (dB)",
+    "age_s": "age of the channel knowledge (s)",
+    "rank": "rank",
+    "workers": "workers",
+    "antennas": "antennas at the server",
+    "threshold": "truncation threshold (power gain)",
+}
+
+
+class StudyError(Refusal):
+    """A sweep that has nothing to draw yet, or not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that differ in an axis and the seed alone."""
+
+    name: str
+    runs: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sweep as figures see it.
+
+    Attributes:
+        runs: a row a run that has a score, in the column `score`.
+        epochs: a row a run and epoch.
+        metric: name of the test metric.
+        score: which of its values counts.
+        numeric: axes with numbers, the power first.
+        named: settings that tell schemes apart.
+        left_out: runs without a score.
+    """
+
+    sweep: Sweep
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    metric: str
+    score: Score
+    numeric: tuple[str, ...]
+    named: tuple[str, ...]
+    left_out: int
+
+    @property
+    def title(self) -> str:
+        return " and ".join(dict.fromkeys(scenario.name for scenario in self.sweep.scenarios))
+
+    @property
+    def power(self) -> str | None:
+        """The axis that is a power, if there is one."""
+        return next((axis for axis in self.numeric if axis in POWERS), None)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not any(word in self.metric for word in ("loss", "perplexity"))
+
+    @property
+    def scale(self) -> float:
+        return 100.0 if "accuracy" in self.metric else 1.0
+
+    @property
+    def unit(self) -> str:
+        return " %" if "accuracy" in self.metric else ""
+
+    @property
+    def metric_label(self) -> str:
+        name = self.metric.removeprefix("val_").replace("_", " ")
+        mean = " of the running mean" if self.score.startswith("ema_") else ""
+        best = ", best epoch" if self.score.endswith("best") else ""
+        return f"test {name}{mean}{best}{' (%)' if self.unit else ''}"
+
+    @property
+    def seeds(self) -> int:
+        return int(self.runs[SEED].nunique()) if SEED in self.runs else 1
+
+    def label(self, column: str) -> str:
+        """The name of an axis, with its unit."""
+        key = column.split(".")[-1]
+        return UNITS.get(key, self.key(column).replace("_", " "))
+
+    def key(self, column: str) -> str:
+        return short_keys([c for c in self.sweep.settings if c != LABEL]).get(column, column)
+
+    def name(self, values: dict[str, object]) -> str:
+        """What a line is called: `laser rank 4, transmitter none`."""
+        parts = [
+            in_short(value) if column in _PLAIN else f"{self.key(column)} {in_short(value)}"
+            for column, value in values.items()
+        ]
+        return ", ".join(part.replace("_", " ") for part in parts) or self.title
+
+    def lines(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
+        """The runs by everything but `axis` and seed, in the order of the sweep.
+
+        Where that is too many lines, other axes are thinned out to three values.
+        """
+        runs = self.runs if table is None else table
+        others = [column for column in self.numeric if column != axis]
+        columns = [*self.named, *others]
+        if len(runs.groupby(columns, dropna=False)) > _MOST_LINES if columns else False:
+            for column in others:
+                runs = runs[runs[column].isin(spread(sorted(runs[column].dropna().unique()), 3))]
+        return list(self.groups(runs, columns))[:_MOST_LINES]
+
+    def groups(self, runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[Line]:
+        """Runs that agree in the columns, in the order of the sweep."""
+        if not columns:
+            yield Line(self.title, runs)
+            return
+        for values, group in runs.groupby(list(columns), sort=False, dropna=False):
+            known = {
+                column: value
+                for column, value in zip(columns, values, strict=True)
+                if not pd.isna(value)
+            }
+            yield Line(self.name(known), group)
+
+
+def study_of(sweep: Sweep, score: Score = "final") -> Study:
+    """What there is to draw.
+
+    Raises:
+        StudyError: no run has a score yet.
+    """
+    runs = sweep.runs.copy()
+    known = score in runs and runs[score].notna()
+    if not isinstance(known, pd.Series) or not known.any():
+        paths = " and ".join(str(path) for path in sweep.paths)
+        why = "no run of it has ended" if score == "final" else f"its runs have no {score} value"
+        raise StudyError(f"{paths}: there is nothing to draw: {why}.")
+    runs["score"] = runs[score]
+    chosen = runs[known].reset_index(drop=True)
+    numeric, named = _axes(chosen, sweep.settings)
+    epochs = sweep.results.merge(chosen[[SWEEP, RUN]], on=[SWEEP, RUN])
+    return Study(
+        sweep,
+        chosen,
+        epochs,
+        str(chosen["metric"].iloc[0]),
+        score,
+        numeric,
+        named,
+        int(len(runs) - len(chosen)),
+    )
+
+
+def spread(values: Sequence[float], most: int) -> list[float]:
+    """At most so many of the values, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
+
+
+def _axes(runs: pd.DataFrame, settings: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns with several numbers, and those with several names, none told by another one."""
+    varying = [c for c in settings if c != SEED and runs[c].nunique(dropna=False) > 1]
+    kept: list[str] = []
+    for column in varying:
+        if not any(_tells(runs, other, column) for other in kept):
+            kept.append(column)
+    numeric = [c for c in kept if is_numeric_dtype(runs[c]) and runs[c].notna().all()]
+    numeric.sort(key=lambda column: column not in POWERS)
+    return tuple(numeric), tuple(c for c in kept if c not in numeric)
+
+
+def _tells(runs: pd.DataFrame, one: str, other: str) -> bool:
+    """Whether the value of `one` fixes that of `other`."""
+    return bool((runs.groupby(one, dropna=False)[other].nunique(dropna=False) <= 1).all())

@@ -1,0 +1,235 @@
+"""Sweeps that run: subprocesses here, Dask workers, and what is left when either is killed."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sweep_tools import (
+    SMALL,
+    all_gone,
+    descendants,
+    kill,
+    scenario_file,
+    start,
+    table,
+    wait_for,
+)
+
+import laser_phy as lp
+from laser_phy.scenario import Scenario
+from laser_phy.sweeps.engines import environment
+from laser_phy.sweeps.folder import SweepFolder
+from laser_phy.sweeps.local import LocalEngine
+from laser_phy.sweeps.plan import plan_of
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGINT")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sweep that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("reference") / "s"
+    lp.sweep(SMALL, out=folder, jobs=2, estimate=False, quiet=True)
+    return folder
+
+
+def test_a_sweep_leaves_one_tidy_table(reference: Path) -> None:
+    found = table(reference)
+    assert len(found) == 2 * SMALL["task"]["epochs"]
+    assert found["uplink.power.energy_per_round"].tolist() == [1] * 4 + [10] * 4
+    assert set(found["status"]) == {"done"}
+    assert {"epoch", "val_accuracy", "uplink_nmse_db", "air_time_ms", "run"} <= set(found)
+    pd.testing.assert_frame_equal(found, pd.read_csv(reference / "results.csv"), check_dtype=False)
+
+
+def test_each_run_equals_the_run_command(reference: Path, tmp_path: Path) -> None:
+    alone = {key: value for key, value in SMALL.items() if key != "sweep"}
+    alone["uplink"] = SMALL["uplink"] | {"power": {"energy_per_round": 10}}
+    run = lp.run(alone, out=tmp_path / "r", quiet=True)
+    swept = lp.load_run(reference / "runs" / "energy_per_round=10")
+    assert run.scenario == swept.scenario
+    # this process has more threads, and sums in another order
+    pd.testing.assert_frame_equal(run.history, swept.history, rtol=1e-3)
+
+
+def test_loading_and_joining(reference: Path, tmp_path: Path) -> None:
+    other = Scenario.from_config(SMALL | {"name": "other", "sweep": {"seed": [3]}})
+    folder = SweepFolder(tmp_path / "s")
+    folder.make()
+    folder.prepare(plan_of(other))
+    for name in ("history.csv", "summary.json"):  # it takes a while to run
+        done = reference / "runs" / "energy_per_round=1" / name
+        shutil.copy(done, folder.path / "runs" / "seed=3" / name)
+    both = lp.load_sweep(reference, tmp_path / "s")
+    assert both.settings == ("uplink.power.energy_per_round", "seed")
+    assert both.runs["sweep"].tolist() == ["small", "small", "other"]
+    assert both.runs["seed"].tolist() == [0, 0, 3]
+    assert both.results["uplink.power.energy_per_round"].isna().sum() == 4  # it has a default
+    assert len(both.results) == 12
+    assert both.runs["final"].between(0, 1).all()
+
+
+def test_done_runs_are_left_as_they_are(reference: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (reference / "runs").rglob("*.csv")}
+    began = time.monotonic()
+    again = lp.sweep(SMALL, out=reference, quiet=True)
+    assert time.monotonic() - began < 5
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert again.runs["status"].tolist() == ["done", "done"]
+
+
+def test_killed_and_started_again_the_table_is_the_same(reference: Path, tmp_path: Path) -> None:
+    axes = {"uplink.power.energy_per_round": [10]}
+    file, out, log = scenario_file(tmp_path, sweep=axes), tmp_path / "s", tmp_path / "log"
+    first = start(file, "--out", out, "--jobs", "2", log=log)
+    wait_for(lambda: any(out.glob("runs/*/checkpoints/state.json")))
+    children = descendants(first.pid)
+    assert len(children) == 1
+    kill(first)
+    wait_for(lambda: all_gone(children), 5)
+    second = start(file, "--out", out, "--jobs", "2", log=log)
+    assert second.wait() == 0
+    assert f"An earlier sweep here (process {first.pid}) was cut short." in log.read_text()
+    log = out / "runs" / "energy_per_round=10" / "output.log"
+    assert "Going on after epoch" in log.read_text()
+    whole = table(reference)
+    half = whole[whole["run"] == "energy_per_round=10"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table(out), half, check_exact=True)
+
+
+def test_two_at_once_one_says_why_not(reference: Path, tmp_path: Path) -> None:
+    file, out = scenario_file(tmp_path), tmp_path / "s"
+    working = start(file, "--out", out, log=tmp_path / "one")
+    wait_for(lambda: (out / ".sweep.holder.json").exists())
+    refused = start(file, "--out", out, log=tmp_path / "two")
+    assert refused.wait(30) == 2
+    said = (tmp_path / "two").read_text()
+    assert f"{out}: process {working.pid} on " in said
+    assert "Traceback" not in said
+    children = descendants(working.pid)
+    working.send_signal(signal.SIGINT)  # and Ctrl-C stops it cleanly
+    assert working.wait(60) == 130
+    assert all_gone(children)
+    assert "started again, each goes on from its last epoch" in (tmp_path / "one").read_text()
+
+
+@pytest.mark.long
+def test_a_run_that_fails_is_tried_twice_and_reported(tmp_path: Path) -> None:
+    scenario = SMALL | {"sweep": {"seed": [1]}, "task": SMALL["task"] | {"epochs": 1}}
+    folder = tmp_path / "s" / "runs" / "seed=1"
+    folder.mkdir(parents=True)
+    (folder / "history.csv").mkdir()  # cannot be written
+    result = lp.sweep(scenario, out=tmp_path / "s", estimate=False, quiet=True)
+    assert list(result.failed) == ["seed=1"]
+    assert "history.csv" in result.failed["seed=1"]
+    assert (folder / "output.log").read_text().count("Traceback") == 2
+    assert result.runs["status"].tolist() == ["unfinished"]
+
+
+def test_threads_are_shared_out() -> None:
+    engine = LocalEngine(jobs=1)
+    assert engine.threads >= 1
+    variables = environment(3, {"PYTHONPATH": "/a"})
+    assert variables["TF_NUM_INTRAOP_THREADS"] == variables["OMP_NUM_THREADS"] == "3"
+    assert variables["PYTHONPATH"].startswith("/a")
+
+
+# ---- longer ----
+
+
+@pytest.mark.long
+def test_killed_at_five_random_moments(reference: Path, tmp_path: Path) -> None:
+    file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
+    moments = random.Random(1)
+    for _ in range(5):
+        process = start(file, "--out", out, "--jobs", "2", log=log, quick=False)
+        time.sleep(moments.uniform(0.5, 12))
+        children = descendants(process.pid) if process.poll() is None else []
+        kill(process)
+        wait_for(lambda gone=children: all_gone(gone), 5)
+    assert start(file, "--out", out, "--jobs", "2", log=log, quick=False).wait() == 0
+    pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two workers, each a process of its own."""
+    pytest.importorskip("distributed", reason="pip install 'laser-phy[cluster]'")
+    address_file = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0",
+             "--no-dashboard", "--scheduler-file", str(address_file)], **quiet,
+        )
+    ]  # fmt: skip
+    wait_for(address_file.exists, 60)
+    processes += [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file",
+             str(address_file), "--nthreads", "1", "--no-nanny", "--no-dashboard",
+             "--local-directory", str(tmp_path / f"worker{index}")], **quiet,
+        )
+        for index in range(2)
+    ]  # fmt: skip
+    yield json.loads(address_file.read_text())["address"], processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.long
+def test_dask_gives_the_same_table(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], reference: Path, tmp_path: Path
+) -> None:
+    file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
+    sweep = start(file, "--out", out, "--scheduler", cluster[0], "--threads", "1", log=log)
+    assert sweep.wait(300) == 0, log.read_text()
+    pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
+
+
+@pytest.mark.long
+def test_a_killed_worker_s_run_is_taken_up_elsewhere(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], reference: Path, tmp_path: Path
+) -> None:
+    address, (_, victim, _) = cluster
+    file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
+    sweep = start(file, "--out", out, "--scheduler", address, "--threads", "1", log=log)
+    wait_for(lambda: descendants(victim.pid) and any(out.glob("runs/*/checkpoints/state.json")))
+    runs = descendants(victim.pid)
+    kill(victim)
+    wait_for(lambda: all_gone(runs), 10)
+    assert sweep.wait(300) == 0, log.read_text()
+    pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
+
+
+@pytest.mark.long
+def test_a_killed_client_s_runs_end(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path
+) -> None:
+    task = SMALL["task"] | {"epochs": 100_000}
+    file, out = scenario_file(tmp_path, task=task), tmp_path / "s"
+    sweep = start(file, "--out", out, "--scheduler", cluster[0], log=tmp_path / "log")
+    wait_for(lambda: any(out.glob("runs/*/history.csv")))
+    runs = [child for worker in cluster[1][1:] for child in descendants(worker.pid)]
+    assert runs
+    kill(sweep)
+    wait_for(lambda: all_gone(runs), 150)
+
+
+@pytest.mark.long
+def test_no_scheduler_there_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="pip install 'laser-phy[cluster]'")
+    file, log = scenario_file(tmp_path), tmp_path / "log"
+    sweep = start(file, "--out", tmp_path / "s", "--scheduler", "tcp://127.0.0.1:1", log=log)
+    assert sweep.wait(120) == 2
+    assert "no Dask scheduler answered within 15 s" in log.read_text()
+    assert "Traceback" not in log.read_text()
