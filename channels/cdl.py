@@ -9,6 +9,7 @@ import numpy as np
 
 from laser_phy.channels import randomness
 from laser_phy.channels.antenna_array import WithArray, panel
+from laser_phy.channels.chunks import Clock, in_chunks
 from laser_phy.channels.gain_law import GainLaw, Rician
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import PathFading
@@ -63,6 +64,7 @@ class CdlFading(PathFading):
             direction="uplink",
             min_speed=1.0,
         )
+        self._clock = Clock(self.cdl)
         self._delays = np.asarray(self.cdl.delays)
         super().__init__(grid, key, settings, workers)
 
@@ -73,10 +75,17 @@ class CdlFading(PathFading):
         from sionna.phy import config
 
         realisation, speed_mps = state
-        randomness.seek(self.key, realisation, worker)
-        gains, _ = self.cdl(1, self.steps, self.rate(speed_mps))
+        rate = self.rate(speed_mps)
+
+        def piece(first: Any, count: int) -> Any:
+            randomness.seek(self.key, realisation, worker)
+            self._clock.start_s = tf.cast(first, tf.float32) / rate
+            return self.cdl(1, count, rate)[0][0, 0, :, 0, 0]  # antenna, path, time
+
+        rays = self.cdl.NUM_RAYS * len(self._delays)
+        gains = in_chunks(piece, self.steps, rays * self.settings.antennas)
         phase = config.tf_rng.uniform([], 0.0, 2 * math.pi)
-        return gains[0, 0, :, 0, 0] * tf.complex(tf.cos(phase), tf.sin(phase)), self._delays
+        return gains * tf.complex(tf.cos(phase), tf.sin(phase)), self._delays
 
     def laws(self) -> list[GainLaw]:
         law = self.settings.law

@@ -9,6 +9,7 @@ import numpy as np
 
 from laser_phy.channels import randomness
 from laser_phy.channels.antenna_array import WithArray, panel
+from laser_phy.channels.chunks import Clock, fits, in_chunks
 from laser_phy.channels.gain_law import GainLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import PathFading
@@ -18,6 +19,7 @@ from laser_phy.settings import setting
 
 DROP = 2**42  # the realisation whose draws place the workers; no training reaches it
 
+RAYS = 400  # of a link: at most 20 clusters of 20
 LONGEST_DELAY_S = 5e-6  # delays are drawn without a bound; beyond this is hardly any power
 
 
@@ -94,7 +96,7 @@ class CellFading(PathFading):
             self._drop()
         # UMi and UMa have Python conditions on tensors, and Keras turns AutoGraph off around this:
         # a tf.function of its own turns it on again.
-        self._sample = tf.function(lambda rate: self._model(self.steps, rate), autograph=True)
+        self._sample = tf.function(self._link_paths, autograph=True)
 
     def _drop(self) -> None:
         from sionna.phy.channel import gen_single_sector_topology
@@ -111,6 +113,7 @@ class CellFading(PathFading):
             max_ut_velocity=1.0,
         )  # fmt: skip
         self._model = _model(settings)
+        self._clock = Clock(self._model)
         self._model.set_topology(
             ut_loc=places,
             bs_loc=server,
@@ -130,13 +133,28 @@ class CellFading(PathFading):
     def draw(self, realisation: Any, speed_mps: Any) -> Any:
         from sionna.phy import config
 
-        randomness.seek(self.key, realisation)
-        gains, delays = self._sample(self.rate(speed_mps))
-        gains = tf.transpose(gains[0, 0, :, :, 0], [1, 0, 2, 3])  # worker, antenna, path, step
+        rate = self.rate(speed_mps)
+
+        def sample(first: Any, count: int) -> tuple[Any, Any]:
+            randomness.seek(self.key, realisation)
+            return self._sample(tf.cast(first, tf.float32) / rate, count, rate)
+
+        numbers = RAYS * self.workers * self.settings.antennas
+        if fits(self.steps, numbers):
+            gains, delays = sample(0, self.steps)
+        else:
+            delays = sample(0, 1)[1]
+            gains = in_chunks(lambda first, count: sample(first, count)[0], self.steps, numbers)
         phases = config.tf_rng.uniform([self.workers], 0.0, 2 * math.pi)
         amplitudes = np.sqrt(self._powers).astype(np.float32)
         scale = amplitudes * tf.complex(tf.cos(phases), tf.sin(phases))
-        return gains * scale[:, tf.newaxis, tf.newaxis, tf.newaxis], delays[0, 0]
+        return gains * scale[:, tf.newaxis, tf.newaxis, tf.newaxis], delays
+
+    def _link_paths(self, start_s: Any, count: int, rate: Any) -> tuple[Any, Any]:
+        """Gains [worker, antenna, path, step] from `start_s` on, and delays [worker, path]."""
+        self._clock.start_s = start_s
+        gains, delays = self._model(count, rate)
+        return tf.transpose(gains[0, 0, :, :, 0], [1, 0, 2, 3]), delays[0, 0]
 
     def paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
         gains, delays = state

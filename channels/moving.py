@@ -82,10 +82,15 @@ class PathFading(Fading):
         return fading
 
     def response(self, state: Any, worker: Any) -> Any:
-        paths = self.paths(state, worker)
+        paths = self._shaped_paths(state, worker)
         return self._waveform.response(*paths) if self._waveform else self._path_response(*paths)
 
     def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
         if self._waveform is None:
             return super().propagate(state, worker, symbols)
-        return self._waveform.propagate(*self.paths(state, worker), symbols)
+        return self._waveform.propagate(*self._shaped_paths(state, worker), symbols)
+
+    def _shaped_paths(self, state: Any, worker: Any) -> tuple[Any, Any]:
+        """`paths` of static shape, which a loop over chunks forgets."""
+        gains, delays = self.paths(state, worker)
+        return tf.ensure_shape(gains, [self.settings.antennas, None, self.steps]), delays

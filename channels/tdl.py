@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from laser_phy.channels import randomness
+from laser_phy.channels.chunks import in_chunks
 from laser_phy.channels.gain_law import GainLaw, Rician
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import Moving, PathFading
@@ -81,11 +82,18 @@ class TdlFading(PathFading):
         realisation, speed_mps = state
         angles, phases, specular_phase = self._draw(realisation, worker)
         doppler = 2 * math.pi / self.settings.wavelength_m  # rad/s at 1 m/s
-        times = tf.range(self.steps, dtype=tf.float32) / self.rate(speed_mps)
-        turns = doppler * tf.cos(angles)[..., tf.newaxis] * times  # path, sinusoid, time
+        rate = self.rate(speed_mps)
         scaled = tf.cast(self._amplitudes[:, None, None], tf.complex64) * _phasor(phases)
-        gains = tf.transpose(tf.matmul(scaled, _phasor(turns)), [1, 0, 2])  # antenna, path, time
+        rotation = doppler * tf.cos(angles)[..., tf.newaxis]  # path, sinusoid, 1
+
+        def piece(first: Any, count: int) -> Any:
+            times = tf.cast(first + tf.range(count), tf.float32) / rate
+            return tf.matmul(scaled, _phasor(rotation * times))  # path, antenna, time
+
+        gains = in_chunks(piece, self.steps, len(self._delays) * SINUSOIDS)
+        gains = tf.transpose(gains, [1, 0, 2])  # antenna, path, time
         if self._specular:
+            times = tf.range(self.steps, dtype=tf.float32) / rate
             turn = doppler * math.cos(SPECULAR_ANGLE) * times + specular_phase
             line_of_sight = math.sqrt(self._specular) * _phasor(turn)  # the same on all antennas
             gains = tf.concat([gains[:, :1] + line_of_sight, gains[:, 1:]], axis=1)
