@@ -162,6 +162,5 @@ class Recorder(keras.callbacks.Callback):
             "training_s": self.training_s,
             "counted_rounds": self.counted_rounds,
             "link_totals": self._link_totals,
-            **self.assembly.extra_state(),
         }
         self.folder.write_state(state, self.assembly.model.save_weights)

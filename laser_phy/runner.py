@@ -92,13 +92,13 @@ def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: 
     from laser_phy.recorder import Recorder
     from laser_phy.summary import summarise
 
-    whole = scenario.task.epochs * dealt.feed.rounds_per_epoch
+    whole = scenario.task.length(dealt.feed.rounds_per_epoch)
     planned = min(rounds or whole, whole)
     assembly = assemble(scenario, dealt, planned)
     state = folder.read_state() or {}
     epoch, done = state.get("epoch", 0), state.get("rounds", 0)
     if done:
-        assembly.restore(folder, state)
+        assembly.model.load_weights(str(folder.checkpoints / state["weights"]))
         progress.say(f"Going on after epoch {epoch}, round {done}.")
     folder.forget_after(epoch, done)
     recorder = Recorder(assembly, folder, progress, planned, state)

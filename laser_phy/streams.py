@@ -8,7 +8,9 @@ import zlib
 
 import numpy as np
 
-STREAMS = ("data", "model", "channel", "noise", "downlink", "downlink_noise", "compressor")
+STREAMS = (
+    "data", "model", "random_layers", "channel", "noise", "downlink", "downlink_noise", "compressor"
+)  # fmt: skip
 
 
 def stream_key(seed: int, name: str) -> int:

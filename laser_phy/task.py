@@ -1,93 +1,15 @@
-"""Settings of the learning task: what is learnt, by whom, and with which optimizer."""
+"""Settings of the learning task: what is learnt, by whom, for how long."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Self
 
 from pydantic import model_validator
 
 from laser_phy.data import AnyDataset, AnyPartition, Iid, check_batch
 from laser_phy.model_zoo import AnyModel
-from laser_phy.settings import Settings, one_of, setting
-
-
-class Sgd(Settings):
-    """Stochastic gradient descent with momentum; the weight decay is part of the gradient."""
-
-    name: Literal["sgd"] = "sgd"
-    learning_rate: float = setting(0.01, gt=0, le=1e3)
-    """Step size."""
-    momentum: float = setting(0.9, ge=0, lt=1)
-    """Share of the last step that is kept."""
-    nesterov: bool = setting(False)
-    """Nesterov's form of the momentum."""
-    weight_decay: float = setting(0.0, ge=0, le=1)
-    """L2 penalty: this times the weights is added to the gradient, as PyTorch's SGD does."""
-
-    def build(self) -> Any:
-        """The Keras optimizer."""
-        from laser_phy.optimizers import CoupledSGD
-
-        return CoupledSGD(
-            self.learning_rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            l2_penalty=self.weight_decay,
-        )
-
-
-class Adam(Settings):
-    """Adam."""
-
-    name: Literal["adam"] = "adam"
-    learning_rate: float = setting(1e-3, gt=0, le=1e3)
-    """Step size."""
-    beta_1: float = setting(0.9, ge=0, lt=1)
-    """Decay of the running mean of gradients."""
-    beta_2: float = setting(0.999, ge=0, lt=1)
-    """Decay of the running mean of squared gradients."""
-    epsilon: float = setting(1e-7, gt=0, le=1)
-    """Added to the root of the running mean of squares."""
-
-    def build(self) -> Any:
-        """The Keras optimizer."""
-        import keras
-
-        return keras.optimizers.Adam(
-            self.learning_rate, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
-        )
-
-
-class AdamW(Settings):
-    """Adam with decoupled weight decay."""
-
-    name: Literal["adamw"] = "adamw"
-    learning_rate: float = setting(1e-3, gt=0, le=1e3)
-    """Step size."""
-    beta_1: float = setting(0.9, ge=0, lt=1)
-    """Decay of the running mean of gradients."""
-    beta_2: float = setting(0.999, ge=0, lt=1)
-    """Decay of the running mean of squared gradients."""
-    epsilon: float = setting(1e-7, gt=0, le=1)
-    """Added to the root of the running mean of squares."""
-    weight_decay: float = setting(0.01, ge=0, le=1)
-    """Share of the weights, times the learning rate, that is taken off at every step."""
-
-    def build(self) -> Any:
-        """The Keras optimizer."""
-        import keras
-
-        return keras.optimizers.AdamW(
-            self.learning_rate,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            weight_decay=self.weight_decay,
-        )
-
-
-OPTIMIZERS = (Sgd, Adam, AdamW)
-AnyOptimizer: Any = one_of(*OPTIMIZERS)
+from laser_phy.optimizer_settings import AnyOptimizer, Sgd
+from laser_phy.settings import Settings, setting
 
 
 class Task(Settings):
@@ -105,14 +27,29 @@ class Task(Settings):
     """Examples of each worker in a round."""
     epochs: int = setting(10, ge=1, le=1_000_000, unit="passes over the training examples")
     """Length of the training."""
+    rounds: int | None = setting(None, ge=1, le=1_000_000_000, unit="rounds")
+    """Where the training ends before its last epoch does; null: at the end of the last epoch."""
     optimizer: AnyOptimizer = setting(Sgd())
     """What the server does with the gradient it decoded."""
     ema: float | None = setting(None, gt=0, lt=1)
     """Decay of a running mean of the weights, which is evaluated too; null for none."""
+    micro_batches: int = setting(1, ge=1, le=1_000_000, unit="pieces")
+    """Pieces in which a worker goes through its batch, to save memory; their gradients are averaged
+    before anything is sent."""
+    local_steps: int = setting(1, ge=1, le=1_000_000, unit="steps")
+    """SGD steps of each worker in a round, each on its part of the batch; what is sent is the way
+    they went over `local_learning_rate`."""
+    local_learning_rate: float | None = setting(None, gt=0, le=1e3)
+    """Of the workers' own steps; needed where there are several."""
     eval_batch_size: int = setting(256, ge=1, le=1_000_000, unit="examples")
     """Batch size of the evaluation; changes speed and memory, not results."""
     steps_per_execution: int | None = setting(None, ge=1, le=128, unit="rounds")
     """Rounds between two looks at the progress; changes speed, not results. null: chosen."""
+
+    def length(self, rounds_per_epoch: int) -> int:
+        """Rounds of the whole training."""
+        whole = self.epochs * rounds_per_epoch
+        return whole if self.rounds is None else min(whole, self.rounds)
 
     @model_validator(mode="after")
     def _model_takes_the_data(self) -> Self:
@@ -121,6 +58,31 @@ class Task(Settings):
             raise ValueError(
                 f"model must be one that learns from {dataset.kind} data, as {dataset.name!r} is; "
                 f"got {model.name!r}, which learns from {' or '.join(model.takes)} data."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _text_has_no_classes(self) -> Self:
+        if self.dataset.kind == "text" and self.partition.needs_classes:
+            raise ValueError(
+                f"partition must be iid with text, which has no classes to deal out; "
+                f"got {self.partition.name!r}."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _local_work_fits(self) -> Self:
+        parts = self.micro_batches * self.local_steps
+        if self.batch_size < parts:
+            raise ValueError(
+                f"batch_size must be >= {parts} (examples a worker and round), which is "
+                f"micro_batches x local_steps = {self.micro_batches} x {self.local_steps}; "
+                f"got {self.batch_size}."
+            )
+        if self.local_steps > 1 and self.local_learning_rate is None:
+            raise ValueError(
+                f"local_learning_rate is missing: {self.local_steps} local_steps need one; write "
+                "for example `local_learning_rate: 0.01`."
             )
         return self
 

@@ -10,9 +10,11 @@ import keras
 import tensorflow as tf
 
 from laser_phy.broadcast import Broadcaster
-from laser_phy.diagnostics import DOWNLINK_NAMES, NAMES
+from laser_phy.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.downlink import Downlink
 from laser_phy.link_metrics import LinkMetrics, RoundTrace
+from laser_phy.local_work import in_pieces, local_steps, part
+from laser_phy.random_layers import RandomLayers
 from laser_phy.replicas import Replicas
 from laser_phy.uplink import Uplink
 
@@ -35,10 +37,17 @@ class OverTheAir(keras.Model):
         downlink: the way back; ideal by default.
         seed: of channel, noise and compressor.
         ema: decay of a debiased running mean of the weights, kept beside them; none by default.
+        micro_batches: pieces in which a worker goes through its batch; one piece's activations are
+            in memory at a time. The mean gradient is the same, unless a layer sees whole batches.
+        local_steps: SGD steps of each worker in a round, each on its part of the batch; what is
+            sent is the way they went over `local_learning_rate`, the sum of their gradients.
+        local_learning_rate: of the workers' own steps; needed where there are several.
 
     Raises:
-        ValueError: workers < 1, or ema outside (0, 1).
+        ValueError: a number out of its bounds, or local steps without a learning rate.
     """
+
+    built: bool
 
     def __init__(
         self,
@@ -48,17 +57,31 @@ class OverTheAir(keras.Model):
         downlink: Downlink | None = None,
         seed: int = 0,
         ema: float | None = None,
+        micro_batches: int = 1,
+        local_steps: int = 1,
+        local_learning_rate: float | None = None,
         name: str = "over_the_air",
     ) -> None:
         super().__init__(name=name, dtype=model.dtype_policy)
-        if workers < 1:
-            raise ValueError(f"workers must be >= 1; got {workers}.")
+        counts = {"workers": workers, "micro_batches": micro_batches, "local_steps": local_steps}
+        for what, count in counts.items():
+            if count < 1:
+                raise ValueError(f"{what} must be >= 1; got {count}.")
+        if local_steps > 1 and not (local_learning_rate and local_learning_rate > 0):
+            raise ValueError(
+                f"local_learning_rate must be > 0 with local_steps = {local_steps}; got "
+                f"{local_learning_rate}. Write for example local_learning_rate=0.01."
+            )
         if ema is not None and not 0 < ema < 1:
             raise ValueError(f"ema must be between 0 and 1 (decay a round); got {ema}.")
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
         self.seed, self.ema = int(seed), ema
-        names = NAMES if self.downlink.ideal else NAMES + DOWNLINK_NAMES
+        self.micro_batches, self.local_steps = int(micro_batches), int(local_steps)
+        self.local_learning_rate = local_learning_rate
+        names = uplink_names(uplink.settings)
+        if not self.downlink.ideal:
+            names += DOWNLINK_NAMES
         self.link_metrics = LinkMetrics(names)
         self.trace = RoundTrace(names)
         self.replicas = None if self.downlink.ideal else Replicas()
@@ -132,7 +155,10 @@ class OverTheAir(keras.Model):
             )
         shares = self._worker_share(data)
         statistics = _Statistics(self.model)
+        random_layers = RandomLayers(self.model, self.seed)
         scale = self.optimizer.scale_loss(tf.ones([]))
+        gradients_of = self._local_work(scale)
+        round_ = tf.identity(self.uplink.round.value)
 
         broadcaster = self.broadcaster
         server = broadcaster.replicas.values("weights") if broadcaster else []
@@ -141,10 +167,9 @@ class OverTheAir(keras.Model):
             total, loss_sum, moved = carry
             if broadcaster:
                 broadcaster.take_weights(worker)
-            part = keras.tree.map_structure(
-                lambda t: None if t is None else t[worker * shares : (worker + 1) * shares], data
-            )
-            loss, gradients = self._gradients(part, shares, scale)
+            random_layers.seek(round_, worker)
+            own = part(data, worker * shares, (worker + 1) * shares)
+            loss, gradients = gradients_of(own, shares)
             state = broadcaster.state(worker) if broadcaster else None
             message = self.uplink.encode(worker, gradients, state)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
@@ -157,7 +182,6 @@ class OverTheAir(keras.Model):
         if broadcaster:
             broadcaster.replicas.put("weights", server)
 
-        round_ = tf.identity(self.uplink.round.value)
         aggregate = self.uplink.receive(messages, [gradient / self.workers for gradient in total])
         gradients = [gradient * scale for gradient in aggregate.gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
@@ -171,15 +195,29 @@ class OverTheAir(keras.Model):
     def _worker_share(self, data: Any) -> Any:
         """Examples of one worker: the batch over K, rounded down."""
         first = keras.tree.flatten(data)[0]
-        if first.shape[0] is not None and first.shape[0] < self.workers:
+        parts = self.micro_batches * self.local_steps
+        least = self.workers * parts
+        if first.shape[0] is not None and first.shape[0] < least:
+            factors = " x micro_batches x local_steps" if parts > 1 else ""
             raise ValueError(
-                f"batch_size must be >= workers = {self.workers} (it is the global batch, of "
+                f"batch_size must be >= workers{factors} = {least} (it is the global batch, of "
                 f"which every worker takes its part); got a batch of {first.shape[0]}."
             )
         size = tf.shape(first)[0]
-        few = f"a batch has fewer examples than the {self.workers} workers that share it"
-        with tf.control_dependencies([tf.debugging.assert_greater_equal(size, self.workers, few)]):
+        cut = f", each into {parts} parts" if parts > 1 else ""
+        few = f"a batch has fewer examples than the {self.workers} workers that share it{cut}"
+        with tf.control_dependencies([tf.debugging.assert_greater_equal(size, least, few)]):
             return size // self.workers
+
+    def _local_work(self, scale: Any) -> Any:
+        """`f(data, examples) -> (loss, what the worker sends)`."""
+        variables = self.model.trainable_variables
+        gradients = in_pieces(
+            lambda data, examples: self._gradients(data, examples, scale),
+            self.micro_batches,
+            self.uplink.shapes,
+        )
+        return local_steps(gradients, self.local_steps, self.local_learning_rate or 0.0, variables)
 
     def _gradients(self, data: Any, examples: Any, scale: Any) -> tuple[Any, list[Any]]:
         """Loss and float32 gradients of one worker's examples; metrics are updated."""
@@ -210,7 +248,9 @@ class OverTheAir(keras.Model):
     # ---- running mean of the weights ----
 
     def _update_mean_weights(self) -> None:
-        for mean, weight in zip(self.mean_weights, self.model.trainable_variables, strict=False):
+        if self.ema is None:
+            return
+        for mean, weight in zip(self.mean_weights, self.model.trainable_variables, strict=True):
             mean.assign(self.ema * mean + (1 - self.ema) * tf.cast(weight, mean.dtype))
 
     @contextlib.contextmanager
@@ -243,6 +283,9 @@ class OverTheAir(keras.Model):
             "downlink": self.downlink.get_config(),
             "seed": self.seed,
             "ema": self.ema,
+            "micro_batches": self.micro_batches,
+            "local_steps": self.local_steps,
+            "local_learning_rate": self.local_learning_rate,
         }
 
     @classmethod

@@ -65,7 +65,7 @@ class TestTrainStep:
         expected = tape.gradient(loss, [v.value for v in inner.trainable_variables])
         seen = {}
         encode = model.uplink.encode
-        model.uplink.encode = lambda k, g: (seen.update({int(k): g}), encode(k, g))[1]
+        model.uplink.encode = lambda k, g, *s: (seen.update({int(k): g}), encode(k, g, *s))[1]
         model.compile(optimizer="sgd", loss=LOSS, run_eagerly=True)
         model.train_on_batch(x, y)
         assert sorted(seen) == [0, 1, 2, 3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ _STREAM = 0x5041  # keeps these draws apart from others made from the same seed
 
 class Partition(Settings):
     """A way to deal examples out to workers. No example goes to two workers."""
+
+    needs_classes: ClassVar[bool] = False
 
     def split(self, labels: Array, workers: int, seed: int) -> Shards:
         """The examples of each worker.
@@ -83,6 +85,7 @@ class Dirichlet(_Sized):
     """
 
     name: Literal["dirichlet"] = "dirichlet"
+    needs_classes: ClassVar[bool] = True
     alpha: float = setting(0.5, gt=0, le=1e6, unit="concentration")
     """Large: all workers alike (100). Small: few classes a worker (0.1)."""
 
@@ -105,6 +108,7 @@ class ByLabel(Partition):
     """Examples sorted by class, cut into equal pieces, a few for every worker (McMahan, 2017)."""
 
     name: Literal["shards"] = "shards"
+    needs_classes: ClassVar[bool] = True
     shards_per_worker: int = setting(2, ge=1, le=65536, unit="pieces")
     """Pieces of each worker: with 2, most workers see two classes."""
 
