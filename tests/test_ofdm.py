@@ -40,10 +40,14 @@ def test_spread_refuses_what_does_not_fit():
         spread(5, 4)
 
 
+SMALL = Ofdm(
+    fft_size=64, guard_carriers=(6, 5), cyclic_prefix=4, slot_symbols=7, pilot_symbols=(2, 5)
+)
+
+
 def test_geometry_is_sionnas():
-    ofdm = Ofdm(fft_size=64, guard_carriers=(6, 5), cyclic_prefix=4, slot_symbols=7)
-    slot = resource_grid(ofdm.model_copy(update={"pilot_symbols": (2, 5)}), pilots=True)
-    grid = round_grid(ofdm.model_copy(update={"pilot_symbols": (2, 5)}), 52 * 5, pilots=True)
+    slot = resource_grid(SMALL, pilots=True)
+    grid = round_grid(SMALL, 52 * 5, pilots=True)
     assert len(grid.frequencies_hz) == slot.num_effective_subcarriers == 64 - 11 - 1
     assert slot.num_data_symbols == 52 * 5  # one slot's worth
     assert list(grid.times) == [0, 1, 3, 4, 6]
@@ -63,10 +67,7 @@ def test_geometry_is_sionnas():
     ],
 )
 def test_a_round_takes_the_symbols_it_needs(symbols, pilots, times, total):
-    ofdm = Ofdm(
-        fft_size=64, guard_carriers=(6, 5), cyclic_prefix=4, slot_symbols=7, pilot_symbols=(2, 5)
-    )
-    grid = round_grid(ofdm, symbols, pilots=pilots)
+    grid = round_grid(SMALL, symbols, pilots=pilots)
     assert list(grid.times) == times
     assert grid.ofdm_symbols == total
     assert grid.air_time_s == pytest.approx(total * 68 / (64 * 30e3))
