@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,20 @@ class Picture:
         """What it takes to be read, in letters' heights: on a phone a wide figure scrolls."""
         return round(2.6 * self.figure.get_figwidth())
 
+    @cached_property
     def svg(self) -> str:
         """As SVG text, the same for the same numbers."""
+        self._lay_out()
         stream = io.StringIO()
         with rc_context({"svg.hashsalt": self.name}):
             self.figure.savefig(stream, format="svg", metadata={"Date": None})
         return stream.getvalue()
+
+    def _lay_out(self) -> None:
+        """Once: it costs more than drawing, and would come out the same."""
+        if self.figure.get_layout_engine() is not None:
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
 
     def write(self, folder: Path) -> None:
         """`NAME.png` and `NAME.svg`, for papers.
@@ -52,7 +61,7 @@ class Picture:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{self.name}.svg").write_text(self.svg(), encoding="utf-8")
+            (folder / f"{self.name}.svg").write_text(self.svg, encoding="utf-8")
             self.figure.savefig(folder / f"{self.name}.png", dpi=160)
         except OSError as error:
             raise FolderError(f"{folder}: cannot be written: {error.strerror}.") from None

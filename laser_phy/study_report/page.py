@@ -118,4 +118,4 @@ def _cell(study: Study, column: str, value: Any, is_score: bool) -> Cell:
 
 
 def _inline(picture: Picture) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(picture.svg().encode()).decode()
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.svg.encode()).decode()

@@ -140,7 +140,7 @@ class _Conductor:
             self.board.say("Stopping the runs; started again, each goes on from its last epoch.")
             raise
         finally:
-            self.engine.stop()
+            self.engine.stop()  # interrupted runs write what they have, before it is gathered
             self._gather(status, time.monotonic() - began)
 
     # ---- the estimate ----
