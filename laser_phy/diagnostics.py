@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from laser_phy.air import AirRecord
 from laser_phy.power import Power
+from laser_phy.uplink_settings import UplinkSettings
 
 RATIOS_DB = {
     "uplink_nmse_db": ("uplink_error_energy", "uplink_message_energy"),
@@ -33,6 +34,19 @@ NAMES = (
     "control_bytes_per_round",
 )
 """Diagnostics that the logs of `fit` have, in their order."""
+
+
+def uplink_names(uplink: UplinkSettings) -> tuple[str, ...]:
+    """Diagnostics that the logs have with this uplink."""
+    names = NAMES
+    if uplink.pilots:
+        names += ("pilot_energy", "energy_total")
+    if uplink.participation.name != "all":
+        names += ("senders",)
+    if uplink.impairments.papr:
+        names += ("papr_db",)
+    return names
+
 
 DOWNLINK_NAMES = (
     "downlink_nmse_db",

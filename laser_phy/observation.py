@@ -32,9 +32,8 @@ class Observer:
     ) -> None:
         self.receiver, self.csi = settings.receiver, settings.csi.receiver
         self.transmitters, self.symbols = transmitters, timeline.symbols
-        self.learns = set(self.receiver.learns)
-        if not settings.channel.fading and self.receiver.name == "scale":
-            self.learns = set()
+        aligned = settings.power_control.aligns or not settings.channel.fading
+        self.learns = set(self.receiver.learns(aligned))
         self.sounding: Sounding | None = None
         if settings.channel.fading and self.csi.pilots and self.receiver.needs != "nothing":
             self.sounding = Sounding(
@@ -60,13 +59,15 @@ class Observer:
             precoding: [used element] b, data first and then, where there are pilots, theirs.
         """
         heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
-        if self.sounding is not None:
+        if self.sounding is not None and self.learns:
             pilots = self._pilots(worker, sight, precoding)
             if self.common:
                 return self._seen(heard, pilots)
             seed = self.transmitters.seed("uplink pilots", moment, worker)
             estimate = self.sounding.estimate(pilots, seed, worker)
             return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.speed_mps))
+        if self.csi.pilots:
+            return self._seen(heard, None)
         response = self.csi.view(self.transmitters.used(sight)[:, : self.symbols])
         return self._seen(heard, None if response is None else response * precoding[: self.symbols])
 

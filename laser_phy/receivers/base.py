@@ -20,6 +20,7 @@ class Link(NamedTuple):
         aligned: h b is real and positive: the sum in the air is the sum of the messages.
         fading: the channel differs between elements, workers and rounds.
         noise_variance: complex variance of the noise on one antenna.
+        informed: the receiver knows the gains of this round, and not their law alone.
         csi_error: variance of the error of what the receiver knows of the channel.
         power: mean power gain E|h|^2 of one antenna.
     """
@@ -32,6 +33,7 @@ class Link(NamedTuple):
     aligned: bool
     fading: bool
     noise_variance: float
+    informed: bool = True
     csi_error: Any = 0.0
     power: float = 1.0
 
@@ -58,16 +60,18 @@ class Receiver(Settings):
     Attributes:
         needs: what the server must know of the channel: "nothing", "sum" (the workers' sum channel,
             which one pilot common to all shows) or "each" (every worker's, orthogonal pilots).
-        learns: fields of `Observed` that it uses.
         unprecoded: transmitters send as they are, `power_control: none`.
         mapping: how reals lie on symbols, "amplitudes" or "energies".
     """
 
     name: str
     needs: ClassVar[str] = "nothing"
-    learns: ClassVar[tuple[str, ...]] = ()
     unprecoded: ClassVar[bool] = False
     mapping: ClassVar[str] = "amplitudes"
+
+    def learns(self, aligned: bool) -> tuple[str, ...]:
+        """Fields of `Observed` that it uses, where messages are `aligned` and where not."""
+        return ()
 
     def beam_gain(self, response: Any) -> Any:
         """w^H h [symbol] of `response` [antenna, symbol], with the common beam w = 1/sqrt(M).

@@ -20,8 +20,10 @@ class Blind(Receiver):
     name: Literal["blind"] = "blind"
 
     needs: ClassVar[str] = "sum"
-    learns: ClassVar[tuple[str, ...]] = ("total",)
     unprecoded: ClassVar[bool] = True
+
+    def learns(self, aligned: bool) -> tuple[str, ...]:
+        return ("total",)
 
     def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
         combined = tf.reduce_mean(tf.math.conj(observed.total) * received, axis=0)

@@ -25,7 +25,9 @@ class Lmmse(Receiver):
     """How alike the workers' messages are; 1 if they send the same."""
 
     needs: ClassVar[str] = "each"
-    learns: ClassVar[tuple[str, ...]] = ("total", "outer")
+
+    def learns(self, aligned: bool) -> tuple[str, ...]:
+        return ("total", "outer")
 
     def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
         c, energy = self.correlation, tf.cast(prior, received.dtype)[:, tf.newaxis, tf.newaxis]

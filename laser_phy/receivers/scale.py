@@ -36,11 +36,16 @@ class Scale(Receiver):
     """How alike the workers' messages are, for least error; 1 if they send the same."""
 
     needs: ClassVar[str] = "sum"
-    learns: ClassVar[tuple[str, ...]] = ("heard", "total", "squares")
+
+    def learns(self, aligned: bool) -> tuple[str, ...]:
+        if not aligned or self.debias == "mmse":
+            return ("total", "squares")
+        return ("heard",) if self.normalize == "active" else ()
 
     def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
         combined = self.beam_gain(received)
-        if link.fading and not link.aligned:
+        least = self.debias == "mmse" and link.informed
+        if link.fading and (least or not link.aligned):
             total = self.beam_gain(observed.total)
             squares = observed.squares
             square_of_total = tf.square(tf.abs(total)) + link.csi_error
@@ -48,17 +53,15 @@ class Scale(Receiver):
             return tf.math.conj(total) * tf.cast(weight, combined.dtype) * combined
         if link.fading and self.normalize == "active":
             total = observed.heard * link.gain
-            squares = observed.heard * tf.square(link.gain)
-            square_of_total = tf.square(total)
-        else:
-            total = link.workers * link.gain * link.share * tf.ones_like(prior)
-            squares = link.workers * link.square * tf.ones_like(prior)
-            pairs = 0.0 if link.planned else 1 - 1 / tf.maximum(link.workers, 1.0)
-            square_of_total = tf.square(total)
-            if not link.planned:  # E|S1|^2 of independent gains
-                square_of_total = squares + pairs * square_of_total
+            return over(combined, total)
+        total = link.workers * link.gain * link.share * tf.ones_like(prior)
         if self.debias == "unbiased":
             return over(combined, total)
+        squares = link.workers * link.square * tf.ones_like(prior)
+        square_of_total = tf.square(total)
+        if not link.planned:  # E|S1|^2 of independent gains
+            square_of_total *= 1 - 1 / tf.maximum(link.workers, 1.0)
+            square_of_total += squares
         weight = self._weight(prior, squares, square_of_total, link) * total
         return tf.cast(weight, combined.dtype) * combined
 
