@@ -72,6 +72,8 @@ def override(source: Source, assignment: str) -> Source:
     label = f"--set {assignment}"
     key, equals, text = assignment.partition("=")
     path = tuple(key.strip().split("."))
+    if path[0] == "sweep" and len(path) > 2:  # its keys have dots in them
+        path = ("sweep", ".".join(path[1:]))
     if not equals or not all(path):
         raise SourceError(
             f"{label}: must be KEY=VALUE with dots between keys, "

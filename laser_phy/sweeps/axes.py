@@ -23,7 +23,7 @@ from typing import Any
 from laser_phy.problems import Path, shown
 
 ZIP, POINTS, LABEL = "zip", "points", "label"
-FIXED = ("name", "description", "sweep")
+FIXED = ("name", "description", "expected", "sweep")
 """Parts of a scenario that name it, and do not change what it does."""
 
 Changes = dict[str, Any]

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from laser_phy.folder import RunFolder
@@ -57,10 +56,10 @@ class Board(Progress):
         self, columns: Sequence[str], rows: Sequence[Mapping[str, str]], most: int = 20
     ) -> None:
         """What varies: a row a run, the first ones where there are many."""
-        table = Table(*columns, box=None, pad_edge=False, header_style="")
-        for row in rows[:most]:
-            table.add_row(*(Text(row[column]) for column in columns))
-        self.console.print(table)
+        shown = [dict(zip(columns, columns, strict=True)), *rows[:most]]
+        widths = {column: max(len(row[column]) for row in shown) for column in columns}
+        for row in shown:
+            self.say("  " + "  ".join(f"{row[c]:{widths[c]}}" for c in columns).rstrip())
         if len(rows) > most:
             self.say(f"... and {len(rows) - most} more.")
 

@@ -32,12 +32,14 @@ class PlannedRun:
         scenario: checked, without axes, every default filled in.
         written: its settings as they were written, without defaults.
         label: of its point, empty where it has none.
+        labelled: paths of the settings that the label stands for.
     """
 
     name: str
     scenario: Scenario
     written: Any
     label: str = ""
+    labelled: frozenset[str] = frozenset()
 
     def value(self, path: str) -> Any:
         """The setting at `path`, groups in short (`laser rank 4`), None where there is none."""
@@ -66,6 +68,12 @@ class Plan:
         """What tells the runs apart: a label where points have one, then the settings."""
         labelled = any(run.label for run in self.runs)
         return ((LABEL,) if labelled else ()) + self.paths
+
+    @property
+    def shown_paths(self) -> tuple[str, ...]:
+        """The columns without what a label stands for."""
+        stands_for = {path for run in self.runs for path in run.labelled}
+        return tuple(column for column in self.columns if column not in stands_for)
 
     def values(self, run: PlannedRun, paths: tuple[str, ...] | None = None) -> dict[str, Any]:
         """The columns of one run."""
@@ -96,7 +104,9 @@ def plan_of(scenario: Scenario) -> Plan:
     for cell, name in zip(cells, cell_names(cells), strict=True):
         try:
             settings = Scenario.from_config(_changed(whole, cell))
-            runs.append(PlannedRun(name, settings, _changed(short, cell), cell.label))
+            runs.append(
+                PlannedRun(name, settings, _changed(short, cell), cell.label, cell.labelled)
+            )
         except (SettingsError, source.SourceError) as error:
             refused.append(f"sweep: the combination {name} cannot be run: {_sentence(error)}")
     if refused:

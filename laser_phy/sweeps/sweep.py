@@ -95,12 +95,16 @@ def introduce(plan: Plan, board: Board, most: int = 20) -> None:
     """How many runs, and the table of what varies."""
     count = len(plan.runs)
     board.say(f"{plan.scenario.name}: {count} {'run' if count == 1 else 'runs'}.")
-    keys = short_keys(plan.paths)
+    paths = plan.shown_paths
+    keys = short_keys(paths)
     rows = [
-        {keys.get(column, column): in_short(value) for column, value in plan.values(run).items()}
+        {
+            keys.get(column, column): in_short(value)
+            for column, value in plan.values(run, paths).items()
+        }
         for run in plan.runs
     ]
-    board.table([keys.get(column, column) for column in plan.columns], rows, most)
+    board.table([keys.get(column, column) for column in paths], rows, most)
 
 
 class _Conductor:
