@@ -29,7 +29,7 @@ LEVELS = {
     3: {"callbacks", "link_metrics", "training"},
     4: {
         "assembly", "catalogue", "folder", "libraries", "progress", "recorder", "report",
-        "results", "runner", "scenario", "source", "study_report", "summary", "sweeps", "task",
+        "results", "runner", "scenario", "settings_page", "source", "study_report", "summary", "sweeps", "task",
         "words",
     },
     5: {"cli"},

@@ -55,12 +55,11 @@ class Trial:
             elif epochs >= 2:
                 self._second = time.monotonic()
 
-    def estimate(self, seconds: float, epochs: int, rounds: int | None) -> Estimate | None:
+    def estimate(self, seconds: float, rounds: int | None) -> Estimate | None:
         """What a whole run costs; None if the short one failed.
 
         Args:
             seconds: of the short run, from starting its process to its end.
-            epochs: of a whole run.
             rounds: where runs are cut short, after how many.
         """
         summary = self.folder.read_summary()
@@ -69,7 +68,8 @@ class Trial:
         done, planned = summary["rounds"], summary["rounds_planned"]
         planned = min(rounds or planned, planned)
         if self._first is not None and self._second is not None:
-            a_round = (self._second - self._first) * epochs / summary["rounds_planned"]
+            ends = [row["rounds"] for row in self.folder.read_rows(self.folder.history)]
+            a_round = (self._second - self._first) / (ends[1] - ends[0])
         else:
             a_round = 1 / (summary["rounds_per_s"] or done / summary["wall_s"])
         rows = _size(self.folder.rounds) + _size(self.folder.history)

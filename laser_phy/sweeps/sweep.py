@@ -157,8 +157,7 @@ class _Conductor:
         trial = Trial(self._at(first))
         while not (ended := self.engine.ended(0.1)):
             trial.look()
-        epochs = first.scenario.task.epochs
-        self.cost = trial.estimate(ended[0].seconds, epochs, self.rounds)
+        self.cost = trial.estimate(ended[0].seconds, self.rounds)
         if self.cost is None:
             self.board.say("It failed; the runs are tried all the same.")
             return
