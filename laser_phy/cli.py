@@ -197,14 +197,24 @@ def list_() -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of scenarios, for editors that complete and check YAML.
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The page of every setting instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of scenarios, for editors that complete and check YAML; or, for people,
+    every setting with its default, unit and bounds.
 
     \b
     laser-phy schema > scenario.schema.json
+    laser-phy schema --markdown > settings.md
     """
     from laser_phy.scenario import Scenario
+    from laser_phy.settings_page import settings_page
 
+    if markdown:
+        typer.echo(settings_page(), nl=False)
+        return
     typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
 
 
