@@ -232,6 +232,10 @@ def report(
         Literal["final", "best", "ema_final", "ema_best"],
         typer.Option(help="Which value of the test metric counts."),
     ] = "final",
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A swept setting of which each scheme gets its best."),
+    ] = None,
 ) -> None:
     """Say again what came out of a run and draw its overview.png anew, or write the report of a
     sweep: figures as PNG and SVG, and report.html, one page that needs no network.
@@ -241,7 +245,7 @@ def report(
     \b
     laser-phy report runs/quickstart
     laser-phy report sweeps/laser_vs_zsgd --target 0.9 --target 0.95
-    laser-phy report sweeps/laser sweeps/sketch --score ema_best
+    laser-phy report sweeps/mnist_table --score ema_best --tune task.optimizer.learning_rate
     """
     from laser_phy.progress import Progress
     from laser_phy.report import overview
@@ -253,7 +257,8 @@ def report(
     if len(folders) > 1 or SweepFolder(folders[0]).scenario.is_file():
         from laser_phy.study_report.write import study_report
 
-        for line in study_report(*folders, targets=target or (), score=score).in_words():
+        written = study_report(*folders, targets=target or (), score=score, tune=tune or ())
+        for line in written.in_words():
             progress.say(line)
         return
     for paragraph in in_words(load_run(folders[0]).summary):
