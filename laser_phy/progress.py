@@ -10,6 +10,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 
@@ -49,6 +50,10 @@ class Progress:
         """Prose, folded to the width of the terminal."""
         self.say(textwrap.fill(text, min(self.console.width, 100), break_on_hyphens=False))
 
+    def table(self, table: Table) -> None:
+        """A table of rich's."""
+        self.console.print(table)
+
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """The line of an epoch that ended."""
         tests = [
@@ -66,16 +71,15 @@ class Progress:
         self.say("  ".join(parts))
 
     def round(self, row: Mapping[str, float], planned: int, seconds_left: float) -> None:
-        """The live line, after some round."""
+        """The live line, after some round; what matters most first, as terminals cut it off."""
         if self._live is None:
             return
-        done = int(row["round"]) + 1
         parts = [
-            f"round {done}/{planned}",
+            f"round {int(row['round']) + 1}/{planned}",
+            f"{clock(seconds_left)} left",
             f"loss {row['loss']:.3f}",
             *([f"accuracy {100 * row['accuracy']:.1f} %"] if "accuracy" in row else []),
-            *_link(row),
-            f"{clock(seconds_left)} left",
+            *(part.replace("uplink ", "").replace("gradient ", "") for part in _link(row)),
         ]
         self._live.update(Text("  ".join(parts), style="cyan", no_wrap=True), refresh=True)
 

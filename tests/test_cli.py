@@ -1,5 +1,6 @@
 """The command line: its help, its answers, and what it leaves behind."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from laser_phy.cli import main
+from laser_phy.progress import Progress, clock
 from laser_phy.scenario import load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,3 +130,21 @@ def test_the_mnist_scenario_with_a_file_in_place_of_a_download(
     assert (summary["status"], summary["rounds"]) == ("done", 3)
     assert summary["rounds_planned"] == 50  # 2048 examples are one batch of 128 for each of 16
     assert set(summary["metric"]) == {"name", "final", "best", "ema"}
+
+
+def test_the_live_line_of_a_terminal() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    with Progress(console) as progress:
+        row = {"round": 29, "loss": 0.589, "accuracy": 0.825, "uplink_snr_db": 14.9,
+               "gradient_nmse_db": 1.1}  # fmt: skip
+        progress.round(row, planned=200, seconds_left=80.4)
+    line = "round 30/200  1:20 left  loss 0.589  accuracy 82.5 %  SNR 14.9 dB  NMSE 1.1 dB"
+    assert line in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (61, "1:01"), (3661, "1:01:01"), (float("nan"), "?")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
