@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from laser_phy.channels.chunks import in_chunks
 from laser_phy.channels.grid import Grid
 from laser_phy.lazy import tf
 
@@ -40,15 +41,17 @@ class Waveform:
         self._longest = longest_delay_s
         self.bandwidth_hz = grid.fft_size * grid.subcarrier_spacing_hz
         self.lags = np.arange(-PULSE, math.ceil(longest_delay_s * self.bandwidth_hz) + PULSE + 1)
-        samples_per_symbol = grid.fft_size + grid.cyclic_prefix
-        self._segment = -(-samples_per_symbol // SEGMENTS)  # samples
-        self.samples = grid.ofdm_symbols * samples_per_symbol
-        self._segments = -(-self.samples // self._segment)
+        self._samples = grid.fft_size + grid.cyclic_prefix  # of an OFDM symbol
+        self._segment = -(-self._samples // SEGMENTS)  # samples
+        self._segments = -(-grid.ofdm_symbols * self._samples // self._segment)
+        self._echoes = -(-(len(self.lags) - 1) // self._samples)  # symbols that reach into one
         self._bins = np.rint(grid.frequencies_hz / grid.subcarrier_spacing_hz).astype(int)
         self._modulator = OFDMModulator(grid.cyclic_prefix)
         self._demodulator = OFDMDemodulator(grid.fft_size, -PULSE, grid.cyclic_prefix)
+        with tf.init_scope():  # it is built for one OFDM symbol, and never while tracing
+            self._demodulator(tf.zeros([1, self._samples], tf.complex64))
         centre = grid.cyclic_prefix + (grid.fft_size - 1) / 2
-        self._centres = (grid.times * samples_per_symbol + centre) / self._segment  # in steps
+        self._centres = (grid.times * self._samples + centre) / self._segment  # in steps
 
     @property
     def steps(self) -> int:
@@ -103,43 +106,60 @@ class Waveform:
             [antenna, time * subcarrier] complex64.
         """
         taps = tf.matmul(gains, self.pulses(delays_s), transpose_a=True)  # antenna, step, tap
-        received = self._convolve(taps, self._modulator(self._placed(symbols)))
-        demodulated = self._demodulator(received)  # antenna, OFDM symbol, bin
-        data = tf.gather(demodulated, self.grid.times, axis=1)
-        data = tf.gather(data, self._bins + self.grid.fft_size // 2, axis=2)
-        return tf.reshape(data, [tf.shape(gains)[0], -1])
+        grid, sent = self.grid, self._placed(symbols)
+
+        def piece(first: Any, count: int) -> Any:
+            samples = self._modulator(self._rows(sent, first, count))
+            received = self._convolve(taps, samples, first * self._samples, count * self._samples)
+            each = tf.reshape(received, [-1, count, self._samples])
+            bins = self._demodulator(each)[:, :, 0]  # antenna, symbol, bin
+            return tf.transpose(bins, [0, 2, 1])
+
+        arrived = in_chunks(piece, grid.ofdm_symbols, 4 * self._samples * gains.shape[0])
+        data = tf.gather(arrived, self._bins + grid.fft_size // 2, axis=1)
+        data = tf.transpose(tf.gather(data, grid.times, axis=2), [0, 2, 1])
+        return tf.reshape(data, [gains.shape[0], -1])
 
     def _placed(self, symbols: Any) -> Any:
         """[OFDM symbol, bin] with the data elements filled."""
-        grid = self.grid
-        times, bins = np.meshgrid(
-            grid.times, self._bins + grid.fft_size // 2, indexing="ij"
-        )  # time, subcarrier
-        where = np.stack([times.ravel(), bins.ravel()], axis=1)
-        return tf.scatter_nd(where, symbols, [grid.ofdm_symbols, grid.fft_size])
+        grid, carriers = self.grid, len(self._bins)
+        filled = tf.pad(tf.reshape(symbols, [-1, carriers]), [[0, 1], [0, 1]])
+        source_bin = np.full(grid.fft_size, carriers)  # the padding, where nothing is sent
+        source_bin[self._bins + grid.fft_size // 2] = np.arange(carriers)
+        source_time = np.full(grid.ofdm_symbols, len(grid.times))
+        source_time[grid.times] = np.arange(len(grid.times))
+        return tf.gather(tf.gather(filled, source_time, axis=0), source_bin, axis=1)
 
-    def _convolve(self, taps: Any, sent: Any) -> Any:
-        """[antenna, sample] from taps [antenna, step, tap] and samples sent [sample].
+    def _rows(self, sent: Any, first: Any, count: int) -> Any:
+        """`count` OFDM symbols from `first` on, behind those whose echoes reach into them."""
+        rows = first - self._echoes + tf.range(self._echoes + count)
+        kept = tf.gather(sent, tf.clip_by_value(rows, 0, self.grid.ofdm_symbols - 1))
+        return kept * tf.cast(rows >= 0, kept.dtype)[:, tf.newaxis]
+
+    def _convolve(self, taps: Any, sent: Any, first: Any, count: int) -> Any:
+        """`count` samples from `first` on, of [antenna, sample].
 
         Tap by tap: the sum of what has arrived is the largest tensor.
+
+        Args:
+            taps: [antenna, step, tap].
+            sent: samples from `_echoes` OFDM symbols before `first` on.
         """
-        count, length, segment = len(self.lags), self._segments, self._segment
-        padded = tf.pad(sent, [[count - 1, length * segment - self.samples]])
-        part = tf.cast(tf.range(segment) / segment, tf.complex64)  # of the way to the next step
+        place = first + tf.range(count)
+        step = tf.minimum(place // self._segment, self._segments - 1)
+        part = tf.cast((place - step * self._segment) / self._segment, tf.complex64)
+        start = self._echoes * self._samples
 
         def add(lag: Any, received: Any) -> Any:
-            late = padded[count - 1 - lag : count - 1 - lag + length * segment]
-            late = tf.reshape(late, [length, segment])
-            tap = tf.gather(taps, lag, axis=2)[:, :, tf.newaxis]  # antenna, step, 1
-            moving = tap[:, :-1] + (tap[:, 1:] - tap[:, :-1]) * part
-            return lag + 1, received + moving * late
+            tap = tf.gather(taps, lag, axis=2)  # antenna, step
+            moving = tf.gather(tap, step, axis=1) * (1 - part)
+            moving += tf.gather(tap, step + 1, axis=1) * part
+            return lag + 1, received + moving * sent[start - lag : start - lag + count]
 
-        nothing = tf.zeros([taps.shape[0], length, segment], tf.complex64)
-        received = tf.while_loop(
-            lambda lag, _: lag < count,
+        return tf.while_loop(
+            lambda lag, _: lag < len(self.lags),
             add,
-            (0, nothing),
+            (0, tf.zeros([taps.shape[0], count], tf.complex64)),
             parallel_iterations=1,
-            maximum_iterations=count,
+            maximum_iterations=len(self.lags),
         )[1]
-        return tf.reshape(received, [taps.shape[0], -1])[:, : self.samples]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from laser_phy.channels import Awgn, Cdl, Cir, Rayleigh, Rician, Tdl, Umi
+import laser_phy as lp
+from laser_phy.channels import Awgn, Cdl, Cir, Rayleigh, Rician, Tdl, Umi, chunks
 from laser_phy.channels.grid import round_grid
 from laser_phy.channels.recording import Recording, save
 from laser_phy.channels.waveform import PULSE, Waveform
@@ -44,7 +45,9 @@ CASES = {
 LONG_ENOUGH = {"umi": 64}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=[pytest.mark.long] * (name == "umi")) for name in CASES]
+)
 def test_a_static_channel_with_a_long_prefix_is_a_product_per_element(case):
     grid = round_grid(ofdm(LONG_ENOUGH.get(case, 24)), 58 * 9)
     settings = CASES[case].model_copy(update={"domain": "time"})
@@ -83,6 +86,7 @@ def test_both_domains_agree_where_delays_are_whole_samples(tmp_path):
 def test_taps_and_signal_are_those_of_sionna(tmp_path):
     """`cir_to_time_channel`, `ApplyTimeChannel` and `time_to_ofdm_channel` give the same."""
     from sionna.phy.channel import ApplyTimeChannel, cir_to_time_channel
+    from sionna.phy.ofdm import OFDMDemodulator, OFDMModulator
 
     grid = round_grid(ofdm(), 58 * 3)
     settings = Tdl(profile="B", delay_spread_s=150e-9, antennas=2, domain="time")
@@ -91,7 +95,8 @@ def test_taps_and_signal_are_those_of_sionna(tmp_path):
     state = fading.draw(tf.constant(5, tf.int64), tf.constant(0.0))
     gains, delays = fading.paths(state, tf.constant(1))
     count = len(waveform.lags)
-    steps = waveform.samples + count - 1
+    samples = grid.ofdm_symbols * (64 + 24)
+    steps = samples + count - 1
     constant = tf.tile(gains[:, :, :1], [1, 1, steps])[None, None, :, None, None]
     taps = cir_to_time_channel(
         waveform.bandwidth_hz, constant, tf.constant(delays)[None, None, None],
@@ -101,9 +106,9 @@ def test_taps_and_signal_are_those_of_sionna(tmp_path):
         taps[0, 0, :, 0, 0, 0], tf.matmul(gains[:, :, 0], waveform.pulses(delays)), atol=1e-6
     )
     symbols = tf.constant(qpsk(np.random.default_rng(0), grid.elements))
-    sent = waveform._modulator(waveform._placed(symbols))
-    received = ApplyTimeChannel(waveform.samples, count)(sent[None, None, None], taps)[0, 0]
-    demodulated = waveform._demodulator(received[:, : waveform.samples]).numpy()
+    sent = OFDMModulator(24)(waveform._placed(symbols))
+    received = ApplyTimeChannel(samples, count)(sent[None, None, None], taps)[0, 0]
+    demodulated = OFDMDemodulator(64, -PULSE, 24)(received[:, :samples]).numpy()
     bins = np.rint(grid.frequencies_hz / SPACING).astype(int) + 32
     expected = demodulated[:, grid.times][:, :, bins].reshape(2, -1)
     arrived = fading.propagate(state, tf.constant(1), symbols)
@@ -176,6 +181,38 @@ def test_the_same_in_a_graph(tmp_path):
         lambda s: fading.propagate(fading.draw(tf.constant(3, tf.int64), 30.0), 1, s)
     )
     np.testing.assert_allclose(graph(tf.constant(symbols)), eager, atol=1e-5)
+
+
+@pytest.mark.parametrize("delay_spread_s", [100e-9, 2e-6])
+def test_a_round_in_chunks_is_the_round_in_one_piece(monkeypatch, delay_spread_s):
+    """Echoes reach over the seams, of two OFDM symbols even where the channel is that long."""
+    grid = round_grid(ofdm(), 58 * 9)
+    settings = Tdl(domain="time", antennas=2, delay_spread_s=delay_spread_s)
+    fading = settings.build(grid, 11, workers=2)
+    symbols = qpsk(np.random.default_rng(0), grid.elements)
+    whole, _ = round_trip(fading, symbols, 30.0)
+    monkeypatch.setattr(chunks, "LARGEST", 4 * 88 * 2 * 2)  # two OFDM symbols
+    parts, _ = round_trip(fading, symbols, 30.0)
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_the_uplink_goes_through_the_waveform():
+    """At rest both domains decode alike; at 300 m/s carriers leak, and perfect CSI is no help."""
+    stacked = [tf.random.stateless_normal([2, 60, 40], [1, 2])]
+
+    def error_db(domain: str, speed: float) -> float:
+        link = lp.Uplink(
+            compressor=lp.compressors.Identity(),
+            channel=Tdl(domain=domain, speed_mps=speed),
+            ofdm=ofdm(),
+            power=lp.Power(snr_db=60.0),
+            power_control=lp.power_control.TruncatedInversion(threshold=1e-6),
+        )
+        link.build([(60, 40)], workers=2)
+        return float(link(stacked).diagnostics["uplink_nmse_db"])
+
+    assert abs(error_db("time", 0.0) - error_db("frequency", 0.0)) < 3
+    assert error_db("time", 300.0) > error_db("frequency", 300.0) + 10
 
 
 def test_blocks_of_subcarriers_have_no_impulse_response():
