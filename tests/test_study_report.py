@@ -120,6 +120,15 @@ def test_best_instead_of_final(known: Path) -> None:
     assert best.metric_label == "test accuracy, best epoch (%)"
 
 
+def test_tuned_every_scheme_has_its_best_value(tmp_path: Path) -> None:
+    axes = {ENERGY: [1, 10], "uplink.compressor": SCHEMES, "seed": [2]}
+    sweep = load_sweep(written_sweep(tmp_path, **axes))
+    study = study_of(sweep, tune=[ENERGY])
+    assert study.runs[ENERGY].tolist() == [10, 10]
+    with pytest.raises(StudyError, match=r"--tune task\.epochs: does not vary in this sweep"):
+        study_of(sweep, tune=["task.epochs"])
+
+
 def test_a_label_stands_for_its_settings(tmp_path: Path) -> None:
     points = [
         {"label": "slow", "uplink.channel": "tdl", "uplink.power_control": "none"},

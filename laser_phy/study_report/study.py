@@ -85,7 +85,7 @@ class Study:
 
     @property
     def higher_is_better(self) -> bool:
-        return not any(word in self.metric for word in ("loss", "perplexity"))
+        return higher_is_better(self.metric)
 
     @property
     def scale(self) -> float:
@@ -149,11 +149,16 @@ class Study:
             yield Line(self.name(known), group)
 
 
-def study_of(sweep: Sweep, score: Score = "final") -> Study:
+def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> Study:
     """What there is to draw.
 
+    Args:
+        sweep: read back.
+        score: which value of the test metric counts.
+        tune: settings of which every scheme gets its best value, by its mean score over seeds.
+
     Raises:
-        StudyError: no run has a score yet.
+        StudyError: no run has a score yet, or a setting to tune that does not vary.
     """
     runs = sweep.runs.copy()
     known = score in runs and runs[score].notna()
@@ -163,6 +168,8 @@ def study_of(sweep: Sweep, score: Score = "final") -> Study:
         raise StudyError(f"{paths}: there is nothing to draw: {why}.")
     runs["score"] = runs[score]
     chosen = runs[known].reset_index(drop=True)
+    for column in tune:
+        chosen = _tuned(chosen, column, sweep.settings)
     numeric, named = _axes(chosen, sweep.settings)
     epochs = sweep.results.merge(chosen[[SWEEP, RUN]], on=[SWEEP, RUN])
     return Study(
@@ -175,6 +182,25 @@ def study_of(sweep: Sweep, score: Score = "final") -> Study:
         named,
         int(len(runs) - len(chosen)),
     )
+
+
+def _tuned(runs: pd.DataFrame, column: str, settings: Sequence[str]) -> pd.DataFrame:
+    """The runs that have the value of `column` which is best for their other settings."""
+    if column not in settings:
+        raise StudyError(
+            f"--tune {column}: does not vary in this sweep. What varies: {', '.join(settings)}."
+        )
+    others = [c for c in settings if c not in (column, SEED)]
+    better = "idxmax" if higher_is_better(str(runs["metric"].iloc[0])) else "idxmin"
+    means = runs.groupby([*others, column], dropna=False)["score"].mean().reset_index()
+    best = means.groupby(others, dropna=False)["score"].agg(better) if others else None
+    rows = [means["score"].agg(better)] if best is None else list(best)
+    return runs.merge(means.loc[rows, [*others, column]], on=[*others, column], how="inner")
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a metric is a gain and no loss."""
+    return not any(word in metric for word in ("loss", "perplexity"))
 
 
 def spread(values: Sequence[float], most: int) -> list[float]:

@@ -50,6 +50,7 @@ def study_report(
     *more: str | Path,
     targets: Sequence[float] = (),
     score: Score = "final",
+    tune: Sequence[str] = (),
 ) -> Report:
     """Write figures and `report.html` to the folder of a sweep, from what is there now.
 
@@ -58,13 +59,14 @@ def study_report(
         more: sweeps to draw together with it.
         targets: of the test metric, to tell the power they take (0.9 for 90 %).
         score: which value of the test metric counts.
+        tune: settings of which every scheme gets its best value.
 
     Raises:
         Refusal: no sweep there, or nothing to draw.
     """
     folder = SweepFolder(Path(path))
     sweep = load_sweep(path, *more)
-    study = study_of(sweep, score)
+    study = study_of(sweep, score, tune)
     needs = power_to_reach(study, targets)
     drawn = list(pictures(study))
     for picture in drawn:

@@ -52,7 +52,7 @@ class Board(Progress):
     _whole_at = -math.inf
     _begun = 0
 
-    def table(
+    def plan_table(
         self, columns: Sequence[str], rows: Sequence[Mapping[str, str]], most: int = 20
     ) -> None:
         """What varies: a row a run, the first ones where there are many."""

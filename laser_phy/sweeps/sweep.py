@@ -95,6 +95,8 @@ def introduce(plan: Plan, board: Board, most: int = 20) -> None:
     """How many runs, and the table of what varies."""
     count = len(plan.runs)
     board.say(f"{plan.scenario.name}: {count} {'run' if count == 1 else 'runs'}.")
+    if plan.scenario.expected:
+        board.say(f"Expected: {plan.scenario.expected}.")
     paths = plan.shown_paths
     keys = short_keys(paths)
     rows = [
@@ -104,7 +106,7 @@ def introduce(plan: Plan, board: Board, most: int = 20) -> None:
         }
         for run in plan.runs
     ]
-    board.table([keys.get(column, column) for column in paths], rows, most)
+    board.plan_table([keys.get(column, column) for column in paths], rows, most)
 
 
 class _Conductor:
