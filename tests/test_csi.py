@@ -1,6 +1,8 @@
 """What each side knows: pilots, estimates, their age, and what imperfect knowledge costs."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -352,3 +354,35 @@ class TestRefusals:
         with pytest.raises(lp.SettingsError) as refusal:
             lp.Uplink.from_config(fields)
         assert sentence in str(refusal.value)
+
+
+@pytest.fixture(scope="module")
+def csi_table():
+    """docs/csi_table.py, which makes the table of the docs."""
+    path = Path(__file__).resolve().parent.parent / "docs" / "csi_table.py"
+    spec = importlib.util.spec_from_file_location("csi_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("transmitter", "receiver", "name", "antennas", "speed"),
+    [
+        pytest.param("perfect", "none", "unbiased", 1, 1.0, marks=pytest.mark.long),
+        ("estimated", "none", "unbiased", 1, 30.0),
+        pytest.param("phase", "none", "unbiased", 4, 1.0, marks=pytest.mark.long),
+        pytest.param("none", "perfect", "blind", 16, 1.0, marks=pytest.mark.long),
+        pytest.param("none", "none", "energy", 1, 1.0, marks=pytest.mark.long),
+    ],
+)
+def test_the_table_agrees_with_its_formulas(
+    csi_table, transmitter, receiver, name, antennas, speed
+):
+    """At all three SNRs, in one graph: rounds are independent samples."""
+    scheme = dict(csi_table.schemes(transmitter, receiver))[name]
+    uplink = csi_table.build(transmitter, receiver, antennas, speed, scheme)
+    found, x = csi_table.samples(uplink, 30), csi_table.messages()
+    for snr_db, values in zip(csi_table.SNRS_DB, found, strict=True):
+        expected = csi_table.formula(uplink, name, snr_db, speed, x)
+        samples_within(values, 10 ** (expected / 10))
