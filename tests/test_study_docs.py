@@ -1,0 +1,110 @@
+"""The pages about studies: what is generated is up to date, and what is shown works."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laser_phy.scenario import Scenario, load_scenario, shipped
+from laser_phy.settings_page import settings_page
+from laser_phy.source import read
+from laser_phy.sweeps.plan import plan_of
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS = (
+    "csi_sensitivity", "laser_vs_zsgd", "rank_tradeoff", "slow_vs_fast", "snr_sensitivity",
+)  # fmt: skip
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code of a page, in order."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_settings_page_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == settings_page(), "run: laser-phy schema --markdown > docs/settings.md"
+
+
+def test_the_schema_beside_the_scenarios_is_up_to_date() -> None:
+    file = ROOT / "scenarios" / "scenario.schema.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written == Scenario.model_json_schema(), (
+        "run: laser-phy schema > scenarios/scenario.schema.json"
+    )
+
+
+def test_the_settings_page_has_every_field() -> None:
+    page = settings_page()
+    for heading in ("## uplink.power\n", "## uplink.channel: tdl\n", "## task.model: resnet18\n"):
+        assert heading in page
+    assert "| `energy_per_round` | `null` | noise 1 per real, > 0" in page
+    assert "| `speed_mps` | `1` | m/s, ≥ 0" in page
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_editors_find_the_schema(name: str) -> None:
+    first = shipped()[name].splitlines()[0]
+    assert first == "# yaml-language-server: $schema=scenario.schema.json"
+
+
+def commands(name: str) -> list[list[str]]:
+    """The `laser-phy sweep` commands in the comments of a scenario, as shells would split them."""
+    comments = [line[1:] for line in shipped()[name].splitlines() if line.startswith("#")]
+    text = re.sub(r"\\\n", " ", "\n".join(comments))
+    return [
+        shlex.split(line.split("&&")[0])
+        for line in text.splitlines()
+        if line.strip().startswith("laser-phy sweep")
+    ]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_scenarios_say_their_question_and_their_runs(name: str) -> None:
+    text = shipped()[name]
+    said = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+    assert "?" in said
+    assert f"{len(plan_of(load_scenario(name)).runs)} runs" in said
+    found = commands(name)
+    assert found
+    for command in found:
+        settings = [command[i + 1] for i, word in enumerate(command) if word == "--set"]
+        count = len(plan_of(load_scenario(name, settings)).runs)
+        assert f"{count} runs" in said
+        assert count <= 20  # a version for ten minutes on two cores
+
+
+def test_the_yaml_of_the_page_is_a_sweep() -> None:
+    base: dict[str, Any] = {
+        "name": "page",
+        "task": {"dataset": "digits", "model": "linear"},
+        "uplink": {"compressor": "laser"},
+    }
+    counts = [
+        len(plan_of(Scenario.from_config(base | read(text, "studies.md").tree)).runs)
+        for text in blocks("studies.md", "yaml")
+    ]
+    assert counts == [18, 8]
+
+
+def test_the_python_of_the_pages_compiles() -> None:
+    for page in ("studies.md", "study_in_python.md"):
+        for number, block in enumerate(blocks(page, "python")):
+            compile(block, f"{page}, block {number}", "exec")
+
+
+@pytest.mark.long
+def test_the_study_in_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks("study_in_python.md", "python"):
+        exec(block, names)
+    assert (tmp_path / "fading" / "report.html").is_file()
+    assert len(names["both"].runs) == 8
+    assert "To reach 70.0 %" in capsys.readouterr().out
