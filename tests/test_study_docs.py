@@ -42,7 +42,7 @@ def test_the_settings_page_has_every_field() -> None:
     page = settings_page()
     for heading in ("## uplink.power\n", "## uplink.channel: tdl\n", "## task.model: resnet18\n"):
         assert heading in page
-    assert "| `energy_per_round` | `null` | noise 1 per real, > 0" in page
+    assert "| `energy_per_round` | `null` | energy a " in page
     assert "| `speed_mps` | `1` | m/s, ≥ 0" in page
 
 
