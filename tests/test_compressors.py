@@ -68,7 +68,7 @@ CASES = [
     Case(Sketch(factor=0.2, error_feedback=True), stable=False),
     Case(Signum(), exact=False),
     Case(ADsgd(factor=0.5, sparsity=0.05, iterations=40), tolerance=1e-3),
-    Case(ADsgd(factor=0.5, sparsity=0.05, iterations=40, error_feedback=False), exact=False),
+    Case(ADsgd(factor=0.5, sparsity=0.5, decoder="linear", error_feedback=False), exact=False),
 ]
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -427,6 +427,21 @@ def test_a_projection_has_the_transpose_and_the_columns_it_claims():
     # rows of equal length, and columns of unit norm on average
     np.testing.assert_allclose(other @ other.T, 3 * np.eye(40), atol=1e-4)
     assert np.mean(np.sum(matrix**2, axis=1)) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_entries_that_message_passing_cannot_find_are_refused():
+    with pytest.raises(lp.SettingsError, match=r"sparsity must be <= 0.13 .*; got 0.5. Write dec"):
+        ADsgd(sparsity=0.5)
+    assert ADsgd(sparsity=0.5, decoder="linear").sparsity == 0.5
+
+
+def test_the_linear_decoder_is_the_pseudo_inverse():
+    codec = build(ADsgd(factor=0.5, decoder="linear"), shapes=[(40, 30)])
+    (projection,) = codec.projections
+    y = np.random.default_rng(0).standard_normal(600).astype(np.float32)
+    (x,), _ = codec.decode(0, tf.constant(y), [])
+    np.testing.assert_allclose(projection.forward(tf.reshape(x, [-1])), y, atol=1e-5)
+    assert np.sum(x**2) == pytest.approx(np.sum(y**2) * 0.5, rel=1e-4)  # the shortest of all
 
 
 def test_message_passing_beyond_its_reach_returns_the_best_it_saw():

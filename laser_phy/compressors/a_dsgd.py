@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norm
 from laser_phy.compressors.draws import kept
@@ -13,6 +14,7 @@ from laser_phy.lazy import tf
 from laser_phy.settings import setting
 
 LEAST_ENTRIES = 8
+AMP_REACH = 0.13
 
 
 class ADsgd(Compressor):
@@ -25,19 +27,35 @@ class ADsgd(Compressor):
 
     The scheme was drawn with a reference symbol, by which the server learns the workers' scales.
     Here all workers scale alike and their norms are known, so that none is sent.
+
+    `decoder: linear` takes (s/n) A^T y, the pseudo-inverse, as the LASER paper's code does. It errs
+    even without noise, but without bias, and noise averages out over rounds: where the noise is
+    above the message, message passing hears nothing and `linear` still learns.
     """
 
     name: Literal["a_dsgd"] = "a_dsgd"
     factor: float = setting(0.2, gt=0, le=1, unit="rows an entry")
     """f, the number of rows of the projection over the number of entries of a tensor."""
-    sparsity: float = setting(0.1, gt=0, le=0.13, unit="entries a row")
-    """k / s; above 0.13 message passing does not find the entries again."""
+    sparsity: float = setting(0.1, gt=0, le=1, unit="entries a row")
+    """k / s; message passing finds the entries again up to 0.13."""
+    decoder: Literal["amp", "linear"] = "amp"
+    """Approximate message passing, or the pseudo-inverse."""
     iterations: int = setting(20, ge=1, le=1000, unit="steps of message passing")
     """Most steps of the decoder."""
     threshold: float = setting(2.0, gt=0, le=10, unit="error of an entry")
     """lambda, what an entry must exceed to count."""
     error_feedback: bool = True
     """Keep what was not sent, and add it to the next gradient."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.decoder == "amp" and self.sparsity > AMP_REACH:
+            raise ValueError(
+                f"sparsity must be <= {AMP_REACH} (entries a row) with decoder amp, which does not "
+                f"find more of them again; got {self.sparsity:g}. Write decoder: linear to keep "
+                "more."
+            )
+        return self
 
     def build(self, shapes: Shapes, key: int) -> ADsgdCodec:
         return ADsgdCodec(shapes, key, self)
@@ -88,14 +106,18 @@ class ADsgdCodec(Codec):
         return self.pack(blocks, tf.stack([norm(x) for x in sources])), memory
 
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
-        steps, threshold = self.settings.iterations, self.settings.threshold
         gradients = [
-            message_passing(projection, block, steps, threshold) if projection else block
+            self._undo(projection, block) if projection else block
             for projection, block in zip(
                 self.projections, tf.split(reals, self.phases[0]), strict=True
             )
         ]
         return [tf.reshape(g, s) for g, s in zip(gradients, self.shapes, strict=True)], state
+
+    def _undo(self, projection: Projection, y: Any) -> Any:
+        if self.settings.decoder == "linear":
+            return projection.rows / projection.size * projection.transposed(y)
+        return message_passing(projection, y, self.settings.iterations, self.settings.threshold)
 
 
 def _largest(x: Any, entries: int) -> Any:

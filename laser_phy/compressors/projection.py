@@ -36,7 +36,7 @@ class Projection:
     @cached_property
     def _signs(self) -> np.ndarray:
         """[entry] int8."""
-        return np.random.default_rng([*self.seed, 1]).choice(np.int8([-1, 1]), self.size)
+        return np.random.default_rng([*self.seed, 1]).choice(np.array([-1, 1], np.int8), self.size)
 
     def forward(self, x: Any) -> Any:
         """A x [row] of x [entry]."""

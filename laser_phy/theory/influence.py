@@ -50,7 +50,8 @@ def send_laser(
     u, sigma, v = np.linalg.svd(gradient, full_matrices=False)
     u, sigma, v = u[:, :rank], sigma[:rank], v[:rank].T
     energies = np.maximum(rank_split(np.maximum(sigma, 1e-300), energy), 1e-300)
-    left, right, _ = factor_split(*gradient.shape, energies)
+    rows, columns = gradient.shape
+    left, right, _ = factor_split(rows, columns, energies)
     noisy_u = u + random.standard_normal(u.shape) / np.sqrt(left)
     noisy_v = v + random.standard_normal(v.shape) / np.sqrt(right)
     return (noisy_u * sigma) @ noisy_v.T, (u * sigma) @ v.T
