@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laser_phy.memory import held, in_words
 from laser_phy.problems import Refusal
 from laser_phy.scenario import Scenario
 
@@ -67,6 +68,7 @@ class Assembly:
             f"{task.workers} workers, {task.batch_size} examples each a round{left}; "
             f"{kind.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
             f"epoch, {planned} in all.",
+            f"Memory, besides activations: {in_words(held(self.model))}.",
             f"Tracing the training step, about {self._tracing_s():.0f} s ...",
         ]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from laser_phy.problems import Refusal
+
+if TYPE_CHECKING:
+    from laser_phy.scenario import Scenario
 
 FAILED = 1
 INTERRUPTED = 130  # what shells give for Ctrl-C
@@ -177,6 +180,7 @@ def check(scenario: ScenarioName, overrides: Overrides = None) -> None:
 
     settings = load_scenario(scenario, overrides or ())
     typer.echo(to_yaml(settings), nl=False)
+    _show_split(settings)
     typer.echo(f"{scenario}: fine.", err=True)
 
 
@@ -264,6 +268,25 @@ def report(
     for paragraph in in_words(load_run(folders[0]).summary):
         progress.paragraph(paragraph)
     progress.say(f"Figure: {overview(folders[0])}")
+
+
+def _show_split(settings: Scenario) -> None:
+    """Who has which examples, on standard error, where workers differ."""
+    from rich.console import Console
+
+    from laser_phy import split
+    from laser_phy.assembly import deal
+    from laser_phy.data import DataError
+
+    if not split.is_worth_a_look(settings):
+        return
+    if not split.needs_no_download(settings):
+        typer.echo("The split over the workers is shown by `run`, which loads the data.", err=True)
+        return
+    try:
+        Console(stderr=True).print(split.table(deal(settings)))
+    except DataError as error:
+        typer.echo(f"The split over the workers cannot be shown yet: {error}", err=True)
 
 
 def _command(scenario: str, overrides: list[str] | None) -> str:

@@ -53,6 +53,14 @@ class RunFolder:
         return self.path / "overview.png"
 
     @property
+    def split(self) -> Path:
+        return self.path / "split.png"
+
+    @property
+    def sample(self) -> Path:
+        return self.path / "sample.txt"
+
+    @property
     def snapshot(self) -> Path:
         return self.path / "snapshot.npz"
 
@@ -163,9 +171,9 @@ def finite(value: Any) -> Any:
 
 
 def differences(there: Any, here: Any, path: tuple[str, ...] = ()) -> list[str]:
-    """What differs between two scenarios, in words; the description does not count."""
+    """What differs between two scenarios, in words; texts for people do not count."""
     if isinstance(there, dict) and isinstance(here, dict):
-        keys = [key for key in there | here if path or key != "description"]
+        keys = [key for key in there | here if path or key not in ("description", "expected")]
         missing = object()
         return [
             text

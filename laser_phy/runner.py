@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_phy import libraries
+from laser_phy import libraries, split
 from laser_phy.data.downloads import Downloaded
 from laser_phy.folder import RunFolder, finite, write_whole
 from laser_phy.problems import Refusal
@@ -83,9 +83,14 @@ def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: 
     from laser_phy.assembly import assemble, deal
 
     progress.say(f"{scenario.name}: writing to {folder.path}")
+    if scenario.expected:
+        progress.paragraph(f"Expected: {scenario.expected}.")
     if isinstance(scenario.task.dataset, Downloaded):  # Keras' own, which loads TensorFlow
         _load_libraries(progress)
     dealt = deal(scenario)
+    if split.is_worth_a_look(scenario):
+        progress.table(split.table(dealt))
+        split.draw(dealt, folder.split)
     _load_libraries(progress)
     import numpy as np
 
@@ -106,15 +111,26 @@ def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: 
         progress.say(line)
     status = "done"
     try:
-        assembly.fit(epoch, planned, [recorder])
+        assembly.fit(epoch, planned, [recorder, *_schedulers(scenario, whole)])
     except KeyboardInterrupt:
         status = "interrupted"
         recorder.interrupted()
     status = "diverged" if recorder.diverged else status
+    if scenario.task.sample is not None and status == "done":
+        progress.say("Writing a sample ...")
+        write_whole(folder.sample, scenario.task.sample.write(assembly))
     snapshot: Any = assembly.model.uplink.snapshot(round=0)
     np.savez(folder.snapshot, **snapshot)
     summary = summarise(assembly, recorder, folder, status, planned=whole)
     write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
+
+
+def _schedulers(scenario: Scenario, rounds: int) -> list[Any]:
+    """What moves settings along the run's `rounds`; the whole length, so that a part is a part."""
+    from laser_phy.callbacks import PowerScheduler
+
+    schedule = scenario.uplink.power.schedule
+    return [] if schedule.name == "constant" else [PowerScheduler(schedule, rounds)]
 
 
 def _load_libraries(progress: Progress) -> None:
@@ -130,6 +146,10 @@ def _tell(result: Run, command: str, progress: Progress) -> None:
     progress.say()
     for paragraph in in_words(result.summary):
         progress.paragraph(paragraph)
+    sample = RunFolder(result.path).sample
+    if sample.is_file():
+        progress.say(f"What the model writes ({sample}):")
+        progress.say(sample.read_text(encoding="utf-8"))
     progress.say(f"Figure: {overview(result.path)}")
     if result.summary["status"] == "interrupted":
         progress.say(f"To go on from the last epoch: laser-phy run {command} --out {result.path}")

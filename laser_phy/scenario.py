@@ -38,6 +38,8 @@ class Scenario(Settings):
     """Name of the scenario, and of the folder its runs are written to."""
     description: str = ""
     """One line that says what the scenario is for."""
+    expected: str = ""
+    """Time and memory to expect and where; said before a run begins."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """The one source of randomness."""
     task: Task = setting(example="{dataset: {name: digits}, model: {name: resnet18}}")

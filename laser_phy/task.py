@@ -9,6 +9,7 @@ from pydantic import model_validator
 from laser_phy.data import AnyDataset, AnyPartition, Iid, check_batch
 from laser_phy.model_zoo import AnyModel
 from laser_phy.optimizer_settings import AnyOptimizer, Sgd
+from laser_phy.sample import Sample
 from laser_phy.settings import Settings, setting
 
 
@@ -41,6 +42,8 @@ class Task(Settings):
     they went over `local_learning_rate`."""
     local_learning_rate: float | None = setting(None, gt=0, le=1e3)
     """Of the workers' own steps; needed where there are several."""
+    sample: Sample | None = setting(None, example="{tokens: 400}")
+    """Text that the trained model writes, for the screen and `sample.txt`; null for none."""
     eval_batch_size: int = setting(256, ge=1, le=1_000_000, unit="examples")
     """Batch size of the evaluation; changes speed and memory, not results."""
     steps_per_execution: int | None = setting(None, ge=1, le=128, unit="rounds")
@@ -58,6 +61,15 @@ class Task(Settings):
             raise ValueError(
                 f"model must be one that learns from {dataset.kind} data, as {dataset.name!r} is; "
                 f"got {model.name!r}, which learns from {' or '.join(model.takes)} data."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_text_is_written(self) -> Self:
+        if self.sample is not None and self.dataset.kind != "text":
+            raise ValueError(
+                f"sample must be null with {self.dataset.kind} data; it asks a language model for "
+                "text."
             )
         return self
 

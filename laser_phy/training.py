@@ -231,9 +231,11 @@ class OverTheAir(keras.Model):
         self._loss_tracker.update_state(loss, sample_weight=tf.cast(examples, tf.float32))
         self.compute_metrics(x, y, y_pred, sample_weight)
         dense = [
-            tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
+            tf.zeros(weight.shape) if gradient is None
+            # An embedding's gradient is sparse, and forgets its shape on the way to a dense one.
+            else tf.ensure_shape(tf.convert_to_tensor(gradient), weight.shape)
             for gradient, weight in zip(gradients, weights, strict=True)
-        ]
+        ]  # fmt: skip
         return tf.cast(loss, tf.float32), [tf.cast(g, tf.float32) / scale for g in dense]
 
     def test_step(self, data: Any) -> dict[str, Any]:

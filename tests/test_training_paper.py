@@ -84,6 +84,20 @@ class TestMicroBatches:
             trained(small_model(), **{field: 0})
 
 
+def test_embeddings_whose_gradients_are_sparse() -> None:
+    """Uncompressed, a message has as many reals as the model has weights: shapes must be known."""
+    inner = lp.models.gpt("nano", layers=1, embedding=8, heads=1, context=4, vocabulary=9, seed=1)
+    link = lp.Uplink.from_config({"compressor": "identity", "channel": "ideal"})
+    model = lp.OverTheAir(inner, 2, link)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss=LOSS)
+    tokens = np.arange(16, dtype=np.int32).reshape(4, 4) % 9
+    plain = lp.models.gpt("nano", layers=1, embedding=8, heads=1, context=4, vocabulary=9, seed=1)
+    plain.compile(optimizer=keras.optimizers.SGD(0.1), loss=LOSS)
+    for either in (model, plain):
+        either.fit(tokens, tokens, batch_size=4, shuffle=False, verbose=0)
+    assert_close(plain, inner)
+
+
 class TestLocalSteps:
     def test_one_worker_walks_as_plain_sgd_does(self) -> None:
         """Server and worker at the same rate: H steps on a batch are H batches of plain SGD."""

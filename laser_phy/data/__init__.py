@@ -8,7 +8,7 @@ from typing import Any
 from laser_phy.data.augment import AnyAugmentation, CropFlip
 from laser_phy.data.base import Data, DataError, Dataset
 from laser_phy.data.digits import Digits
-from laser_phy.data.downloads import Cifar10, Cifar100, FashionMnist, Mnist
+from laser_phy.data.downloads import Cifar10, Cifar100, Downloaded, FashionMnist, Mnist
 from laser_phy.data.feed import Feed
 from laser_phy.data.images import ImageDataset, Normalize
 from laser_phy.data.npz import Npz
@@ -48,6 +48,7 @@ __all__ = [
     "Dataset",
     "Digits",
     "Dirichlet",
+    "Downloaded",
     "FashionMnist",
     "Feed",
     "Iid",

@@ -19,6 +19,11 @@ class Partition(Settings):
 
     needs_classes: ClassVar[bool] = False
 
+    @property
+    def equal(self) -> bool:
+        """Workers have equally many examples, of the same mixture."""
+        return False
+
     def split(self, labels: Array, workers: int, seed: int) -> Shards:
         """The examples of each worker.
 
@@ -69,6 +74,10 @@ class Iid(_Sized):
     """Disjoint pieces of one permutation, equal unless told otherwise; the rest is dropped."""
 
     name: Literal["iid"] = "iid"
+
+    @property
+    def equal(self) -> bool:
+        return self.size_ratio == 1
 
     def _split(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
         order = rng.permutation(len(labels))
