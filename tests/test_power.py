@@ -16,6 +16,7 @@ from laser_phy.power.optimal import (
     linear_weights,
     wiener_energies,
 )
+from laser_phy.scenario import Scenario
 from laser_phy.settings import SettingsError
 
 every = pytest.mark.parametrize("allocation", ALLOCATIONS)
@@ -318,3 +319,21 @@ def test_the_scheduler_keeps_the_budget_after_the_run():
         scheduler.on_train_batch_begin(batch)
         seen.append(float(model.uplink.energy))
     assert seen == pytest.approx([15.0, 3.0, 9.0])
+
+
+def test_a_scenario_with_a_schedule_spends_by_it(tmp_path):
+    scenario = Scenario.from_config(
+        {
+            "task": {"dataset": "digits", "model": "linear", "workers": 4, "batch_size": 64,
+                     "epochs": 2},
+            "uplink": {"compressor": "identity", "channel": "awgn", "power_control": "none",
+                       "power": {"energy_per_round": 6.0, "schedule": "step"}},
+        }
+    )  # fmt: skip
+    lp.run(scenario, out=tmp_path / "run")
+    energies = lp.load_run(tmp_path / "run").rounds["energy_max_worker"].to_numpy()
+    half = len(energies) // 2
+    # the largest worker's weights, and its bias, need not be one worker's: a little below P_t
+    assert (energies[:half] <= 10.0 * (1 + 1e-5)).all()
+    assert energies[:half].mean() > 9.0
+    assert (energies[-half:] <= 2.0 * (1 + 1e-5)).all()
