@@ -50,7 +50,7 @@ EDITS = {
     ),
     "misspelt_section": (
         "uplink:", "uplnik:", 9,
-        "uplnik is not a known key; did you mean 'uplink'? Allowed here: name, description, seed, ",
+        "uplnik is not a known key; did you mean 'uplink'? Allowed here: name, description, ",
     ),
     "missing_section": (
         "uplink:", "uplnik:", 1,
