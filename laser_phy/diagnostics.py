@@ -38,7 +38,7 @@ NAMES = (
 
 def uplink_names(uplink: UplinkSettings) -> tuple[str, ...]:
     """Diagnostics that the logs have with this uplink."""
-    names = NAMES
+    names: tuple[str, ...] = NAMES
     if uplink.pilots:
         names += ("pilot_energy", "energy_total")
     if uplink.participation.name != "all":
