@@ -14,7 +14,7 @@ import pytest
 
 from laser_phy.cli import main
 from laser_phy.scenario import Scenario
-from laser_phy.study_report.figures import metric_against
+from laser_phy.study_report.figures import metric_against, pictures
 from laser_phy.study_report.page import page
 from laser_phy.study_report.study import StudyError, spread, study_of
 from laser_phy.study_report.targets import need, power_to_reach
@@ -136,6 +136,15 @@ def test_a_label_stands_for_its_settings(tmp_path: Path) -> None:
     ]
     study = study_of(load_sweep(written_sweep(tmp_path, points=points, **{ENERGY: [1, 10]})))
     assert [line.name for line in study.lines(ENERGY)] == ["slow", "flat"]
+
+
+def test_schemes_alone_are_drawn_too(tmp_path: Path) -> None:
+    points = [{"label": name, "seed": seed} for seed, name in enumerate("abc")]
+    study = study_of(load_sweep(written_sweep(tmp_path, points=points, **{ENERGY: [10]})))
+    assert study.numeric == ()
+    picture = next(iter(pictures(study)))
+    assert picture.name == "metric_by_scheme"
+    assert "a: 71.6 % at one setting" in picture.alt
 
 
 def test_too_many_lines_are_thinned_out(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from laser_phy.sweeps.results import RUN, SWEEP
 
 _MOST_AXES = 4
 _MOST_PANELS = 4
-_MOST_ALT = 8
+_MOST_ALT = 12
+_MANY = 5
 
 
 def pictures(study: Study) -> Iterator[Picture]:
     """Every figure that the sweep has something for."""
     for axis in study.numeric[:_MOST_AXES]:
         yield metric_against(study, axis)
+    if not study.numeric or len(study.lines(study.numeric[0])) >= _MANY:
+        yield metric_by_scheme(study)
     if study.epochs["air_time_ms"].gt(0).any():
         yield metric_against_air_time(study)
     if {"uplink_snr_db", "uplink_nmse_db"} <= set(study.runs):
@@ -50,6 +53,37 @@ def metric_against(study: Study, axis: str) -> Picture:
         sentence(f"{study.metric_label} against {study.label(axis)}"),
         f"Mean over {_seeds(study)}; the band goes from the lowest to the highest.",
         _told(f"{study.metric_label} against {study.label(axis)}", said, study.unit),
+        figure,
+    )
+
+
+def metric_by_scheme(study: Study) -> Picture:
+    """Score of every scheme, a mark a value of the first axis, from the lowest to the highest."""
+    axis = study.numeric[0] if study.numeric else None
+    lines = study.lines(axis)
+    figure, (plot,) = canvas(height=1.2 + 0.32 * len(lines))
+    said: list[tuple[str, list[tuple[str, float]]]] = [(line.name, []) for line in lines]
+    values = spread(sorted(study.runs[axis].unique()), _MOST_PANELS) if axis else [None]
+    for index, value in enumerate(values):
+        name = f"{study.key(axis)} {value:g}" if axis else ""
+        for row, line in enumerate(lines):
+            part = line.runs if axis is None else line.runs[line.runs[axis] == value]
+            scores = part["score"] * study.scale
+            if scores.empty:
+                continue
+            look = style(index) | {"linestyle": "none", "markersize": 7}
+            plot.plot(scores.mean(), row, label=name if row == 0 else None, **look)
+            plot.hlines(row, scores.min(), scores.max(), color=look["color"], lw=1.5)
+            said[row][1].append((name or "one setting", float(scores.mean())))
+    plot.set_yticks(range(len(lines)), [line.name for line in lines])
+    plot.invert_yaxis()
+    plot.set_xlabel(study.metric_label)
+    legend(plot, len(values))
+    return Picture(
+        "metric_by_scheme",
+        sentence(f"{study.metric_label} of every scheme"),
+        f"Mean over {_seeds(study)}; a line from the lowest to the highest.",
+        _told(f"{study.metric_label} of every scheme", said, study.unit),
         figure,
     )
 
