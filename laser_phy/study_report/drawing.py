@@ -83,8 +83,8 @@ def style(index: int) -> dict[str, Any]:
     turn = index // len(COLOURS)
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "linestyle": DASHES[(index + turn) % len(DASHES)],
-        "marker": MARKS[index % len(MARKS)],
+        "linestyle": DASHES[(index + 2 * turn) % len(DASHES)],
+        "marker": MARKS[(index + 3 * turn) % len(MARKS)],
         "markersize": 4.5,
         "linewidth": 1.6,
     }

@@ -80,20 +80,18 @@ def _need_row(study: Study, row: TargetRow) -> dict[str, Any]:
 def _summary(study: Study) -> str:
     settings = [
         f"{study.key(column)} ({study.runs[column].nunique(dropna=False)} values)"
-        for column in study.sweep.settings
-        if column != LABEL
+        for column in study.varying
     ]
     left = f" {study.left_out} more have no score." if study.left_out else ""
-    return f"{len(study.runs)} runs that differ in {', '.join(settings)}.{left}"
+    return f"{len(study.runs)} runs that differ in {', '.join(settings) or 'nothing'}.{left}"
 
 
 def _runs(study: Study) -> tuple[list[str], list[list[Cell]]]:
     runs = study.sweep.runs
-    settings = [c for c in study.sweep.settings if c in runs]
     several = [SWEEP] if runs[SWEEP].nunique() > 1 else []
     scores = [c for c in ("final", "best", "ema_final", "ema_best") if c in runs]
     link = [c for c in _LINK if c in runs]
-    columns = [*several, *settings, STATUS, *scores, *link, RUN]
+    columns = [*several, *study.varying, STATUS, *scores, *link, RUN]
     names = [c if c in (LABEL, *several) else study.key(c).replace("_", " ") for c in columns]
     rows = [
         [_cell(study, column, row[column], column in scores) for column in columns]

@@ -103,6 +103,12 @@ class Study:
         return f"test {name}{mean}{best}{' (%)' if self.unit else ''}"
 
     @property
+    def varying(self) -> tuple[str, ...]:
+        """What tells the runs apart, once each: a label stands for its settings."""
+        seed = (SEED,) if self.seeds > 1 else ()
+        return (*self.named, *self.numeric, *seed)
+
+    @property
     def seeds(self) -> int:
         return int(self.runs[SEED].nunique()) if SEED in self.runs else 1
 
