@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import tensorflow as tf
 from scipy import special
 
-from laser_phy.channels import Cdl, Tdl, Uma, Umi, chunks, randomness
+import laser_phy as lp
+from laser_phy.channels import Cdl, Cir, Tdl, Uma, Umi, chunks, randomness
 from laser_phy.channels.grid import Grid, round_grid
 from laser_phy.channels.paths import PathResponse
 from laser_phy.channels.profiles import SPECULAR_RATIO
@@ -57,7 +59,10 @@ def test_frequency_response_is_sionnas(constant):
 @pytest.mark.long
 def test_frequency_response_is_five_times_faster_than_sionnas():
     program = Path(__file__).parents[1] / "benchmarks" / "bench_frequency_response.py"
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(program.parents[1])}
+    done = subprocess.run(
+        [sys.executable, program], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -148,7 +153,7 @@ def test_cdl_looks_in_the_profiles_directions():
         h = fading.response(fading.draw(realisation, tf.constant(1.0)), tf.constant(0))
         return tf.reduce_mean(h[1] * tf.math.conj(h[0]))
 
-    values = np.array([product(tf.constant(r, tf.int64)).numpy() for r in range(300)])
+    values = np.array([product(tf.constant(r, tf.int64)).numpy() for r in range(150)])
     cdl = fading.cdl
     powers = np.array(cdl._powers)[0, 0, 0] / (1 + SPECULAR_RATIO["D"])  # cluster
     azimuth, zenith = np.array(cdl._aoa)[0, 0, 0], np.array(cdl._zoa)[0, 0, 0]  # cluster, ray
@@ -201,6 +206,25 @@ def test_gains_are_normalised_with_their_ratios_kept(drop):
     levels = 10 * np.log10(powers)
     np.testing.assert_allclose(levels - levels[0], drop.gains_db - drop.gains_db[0], atol=1e-4)
     assert np.ptp(levels) > 20
+
+
+def test_a_worker_below_the_threshold_stays_silent_and_all_of_them_are_refused():
+    def link(threshold: float):
+        rule = lp.power_control.TruncatedInversion(threshold=threshold)
+        uplink = lp.Uplink(
+            compressor=lp.compressors.Identity(), channel=Cir(), ofdm=OFDM, power_control=rule
+        )
+        uplink.build([(30, 20)], workers=8)
+        return uplink
+
+    uplink = link(0.5)
+    silent = [law.probability(0.5) == 0 for law in uplink.airs[0].fading.laws()]
+    assert 0 < sum(silent) < 8
+    diagnostics = uplink([tf.random.stateless_normal([8, 30, 20], [1, 2])]).diagnostics
+    assert float(diagnostics["truncated_fraction"]) > sum(silent) / 8 - 1e-6
+    assert np.isfinite(float(diagnostics["uplink_nmse_db"]))
+    with pytest.raises(ValueError, match=r"threshold must be a power gain .* got 100, above which"):
+        link(100.0)
 
 
 def test_walls_weaken():

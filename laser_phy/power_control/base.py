@@ -97,12 +97,21 @@ def common_statistics(rule: PowerControl, laws: Sequence[GainLaw]) -> Statistics
 
     The sum in the air is the sum of the messages only where all workers have one rho; with the
     smallest one nobody exceeds its mean budget. `gain` is that of a sent element, averaged over the
-    workers that send it.
+    workers that send it. A worker too weak to send anything (scale inf, share 0) stays silent.
+
+    Raises:
+        ValueError: all of them are.
     """
     distinct = {id(law): law for law in laws}
     known = {key: rule.statistics(law) for key, law in distinct.items()}
     each = [known[id(law)] for law in laws]
     scale = min(one.scale for one in each)
+    if math.isinf(scale):
+        raise ValueError(
+            "threshold must be a power gain that the channel of some worker reaches; got "
+            f"{getattr(rule, 'threshold', 0.0):g}, above which no resource element would ever be "
+            "sent. Lower it."
+        )
     factors = [scale / one.scale for one in each]
     share = math.fsum(one.share for one in each) / len(each)
     pairs = list(zip(each, factors, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from laser_phy.lazy import tf
@@ -22,11 +23,8 @@ class TruncatedInversion(PowerControl):
 
     def statistics(self, law: GainLaw) -> Statistics:
         share = law.probability(self.threshold)
-        if not share > 0:
-            raise ValueError(
-                f"threshold must be a power gain that the channel reaches; got {self.threshold:g}, "
-                "above which no resource element would ever be sent. Lower it."
-            )
+        if not share > 0:  # a worker too weak to be heard, among others: it says nothing of rho
+            return Statistics(scale=math.inf, gain=0.0, share=0.0, square=0.0, power=0.0)
         scale = law.mean_inverse(self.threshold) ** -0.5
         return Statistics(scale, gain=scale, share=share, square=scale**2 * share, power=1.0)
 
