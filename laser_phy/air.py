@@ -376,7 +376,7 @@ class Air:
             aligned=rule.aligns,
             fading=channel.fading,
             noise_variance=channel.noise_variance,
-            informed=self.settings.csi.receiver.of_gain,
+            informed=self.observer.informed,
             csi_error=self.observer.error(speed_mps, senders),
             power=float(np.mean(self.fading.powers())),
         )

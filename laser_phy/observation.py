@@ -33,7 +33,11 @@ class Observer:
         self.receiver, self.csi = settings.receiver, settings.csi.receiver
         self.transmitters, self.symbols = transmitters, timeline.symbols
         aligned = settings.power_control.aligns or not settings.channel.fading
-        self.learns = set(self.receiver.learns(aligned))
+        by_law = aligned and self.csi.pilots and self.receiver.needs == "sum"
+        self.informed = self.csi.of_gain and not by_law
+        """The receiver goes by what it sees. Of an aligned sum the law says more than pilots: their
+        noise costs 0.2 to 0.6 dB at 20 dB of pilot SNR, and age all that was to be gained."""
+        self.learns = set(self.receiver.learns(aligned)) if self.informed else set()
         self.sounding: Sounding | None = None
         if settings.channel.fading and self.csi.pilots and self.receiver.needs != "nothing":
             self.sounding = Sounding(

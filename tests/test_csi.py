@@ -318,6 +318,19 @@ def test_every_pair_runs_or_is_refused_with_a_way_out(transmitter, receiver):
     assert np.isfinite(np.asarray(seen.gradients[0])).all()
 
 
+@pytest.mark.parametrize("knows", ["perfect", "estimated"])
+def test_lmmse_hears_precoded_workers(knows):
+    """Uplink pilots are precoded as data is: the receiver learns h b of every worker."""
+    uplink = link(
+        3, 200, channel={"name": "rayleigh", "antennas": 4}, receiver="lmmse",
+        csi={"receiver": {"name": knows, "pilot_snr_db": 60.0} if knows == "estimated" else knows},
+        power_control="phase",
+    )  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(3, 200)).astype(np.float32)
+    seen = uplink([x]).diagnostics
+    assert float(seen["gradient_nmse_db"]) < -20
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("fields", "sentence"),

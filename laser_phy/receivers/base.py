@@ -20,7 +20,7 @@ class Link(NamedTuple):
         aligned: h b is real and positive: the sum in the air is the sum of the messages.
         fading: the channel differs between elements, workers and rounds.
         noise_variance: complex variance of the noise on one antenna.
-        informed: the receiver knows the gains of this round, and not their law alone.
+        informed: the receiver goes by the gains of this round, and not by their law alone.
         csi_error: variance of the error of what the receiver knows of the channel.
         power: mean power gain E|h|^2 of one antenna.
     """
