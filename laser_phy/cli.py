@@ -14,6 +14,7 @@ from laser_phy.problems import Refusal
 if TYPE_CHECKING:
     from laser_phy.scenario import Scenario
 
+COST_COLUMNS = 118
 FAILED = 1
 INTERRUPTED = 130  # what shells give for Ctrl-C
 
@@ -268,6 +269,59 @@ def report(
     for paragraph in in_words(load_run(folders[0]).summary):
         progress.paragraph(paragraph)
     progress.say(f"Figure: {overview(folders[0])}")
+
+
+@app.command()
+def channel(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Picture to write: .png, .svg or .pdf.")
+    ] = Path("channel.png"),
+) -> None:
+    """Draw a scenario's channel: gains over time and subcarrier, the power that every rule puts
+    there, what stays silent, and a constellation before and after the air.
+
+    \b
+    laser-phy channel slow_fading
+    laser-phy channel fast_fading --set uplink.channel.speed_mps=60 --out fast.svg
+    """
+    from laser_phy import libraries
+    from laser_phy.channel_pictures import channel_pictures
+    from laser_phy.progress import Progress
+    from laser_phy.scenario import load_scenario
+
+    settings = load_scenario(scenario, overrides or ())
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise Refusal(f"--out must be a .png, .svg or .pdf file; got {out}.")
+    progress = Progress()
+    progress.say("Loading TensorFlow and Sionna, about 10 s ...")
+    libraries.load()
+    progress.say(f"Figure: {channel_pictures(settings, out)}")
+
+
+@app.command()
+def cost(scenario: ScenarioName, overrides: Overrides = None) -> None:
+    """What every scheme costs a round on a scenario's model: floats, symbols, energy, air time,
+    control channel.
+
+    \b
+    laser-phy cost cifar10_resnet18
+    laser-phy cost wikitext103_gpt2
+    """
+    from rich.console import Console
+
+    from laser_phy import libraries
+    from laser_phy.cost import cost as costs
+    from laser_phy.cost import cost_table
+    from laser_phy.scenario import load_scenario
+
+    settings = load_scenario(scenario, overrides or ())
+    typer.echo("Loading TensorFlow and Sionna, about 10 s ...", err=True)
+    libraries.load()
+    console = Console()
+    console.width = max(console.width, COST_COLUMNS)  # numbers cut short say nothing
+    console.print(cost_table(costs(settings)))
 
 
 def _show_split(settings: Scenario) -> None:
