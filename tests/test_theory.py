@@ -77,7 +77,7 @@ def test_influence_of_both_schemes_is_what_is_simulated():
     random = np.random.default_rng(1)
     gradient = np.outer(random.standard_normal(m), random.standard_normal(n))
     one = np.linalg.svd(gradient, compute_uv=False)[:1]
-    mean, error = measured(lambda: send_laser(gradient, 1, p, random)[0], gradient, 2000)
+    mean, error = measured(lambda: send_laser(gradient, 1, p, random)[0], gradient, 600)
     assert influence_laser(m, n, one, p) == pytest.approx(0.5597, abs=5e-5)
     assert abs(mean - 0.5597) < 5 * error
     mean, error = measured(lambda: send_z_sgd(gradient, p, random), gradient, 500)
@@ -91,7 +91,7 @@ def test_influence_stays_under_the_bound_of_lemma_10(rank, energy):
     m, n, random = 50, 70, np.random.default_rng(rank)
     gradient = random.standard_normal((m, rank)) @ random.standard_normal((rank, n))
     sigma = np.linalg.svd(gradient, compute_uv=False)[:rank]
-    mean, error = measured(lambda: send_laser(gradient, rank, energy, random)[0], gradient, 300)
+    mean, error = measured(lambda: send_laser(gradient, rank, energy, random)[0], gradient, 60)
     formula = influence_laser(m, n, sigma, energy)
     assert abs(mean - formula) < 5 * error
     bound = influence_laser_bound(m, n, rank, energy)
