@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Cell(WithArray):
         return None
 
     def build(self, grid: Grid, key: int, workers: int) -> CellFading:
-        return CellFading(grid, key, self, workers)
+        return CellFading(grid, key, cast("Umi | Uma", self), workers)
 
 
 class Umi(Cell):

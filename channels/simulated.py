@@ -17,7 +17,7 @@ DRAWS = 64
 PLACES = 32  # a draw is looked at in
 CARRIERS = 16
 STRIDE_WAVELENGTHS = 17.3  # between two places: far apart for fading, and no multiple of one
-FIRST = 2**41  # realisations that no training reaches
+FIRST = 3 * 2**40  # realisations that no training reaches
 
 
 def simulated_laws(fading: PathFading, workers: int, draws: int = DRAWS) -> list[GainLaw]:

@@ -114,7 +114,8 @@ def candidates(site: Site, workers: int, attempt: int) -> np.ndarray:
     if site.placement == "circle":
         # From each of K equal sectors in turn, in random order within it on later attempts.
         jitter = generator.uniform(size=(4, workers)) if attempt else np.arange(4)[:, None] / 4
-        angle, radius = (np.arange(workers) + jitter).ravel() * 2 * np.pi / workers, site.radius_m
+        angle = (np.arange(workers) + jitter).ravel() * 2 * np.pi / workers
+        radius = np.full(many, site.radius_m)
     else:
         angle = generator.uniform(0, 2 * np.pi, many)
         radius = site.radius_m * np.sqrt(generator.uniform(size=many))

@@ -1,8 +1,8 @@
 """laser_phy: train any Keras model over the air.
 
-K workers compute gradients, a compressor turns each into a short analog message, the messages add up
-in the air through Sionna's channel models, and an ordinary Keras optimizer applies what the server
-decodes.
+K workers compute gradients, a compressor turns each into a short analog message, the messages add
+up in the air through Sionna's channel models, and an ordinary Keras optimizer applies what the
+server decodes.
 
     import laser_phy as lp
 

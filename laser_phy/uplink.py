@@ -58,7 +58,8 @@ class Uplink(keras.layers.Layer):
 
     def __init__(self, **fields: Any) -> None:
         base = {key: fields.pop(key) for key in ("name", "dtype", "trainable") if key in fields}
-        super().__init__(**{"name": "uplink", **base, "dtype": "float32", "autocast": False})
+        name, trainable = base.get("name", "uplink"), base.get("trainable", True)
+        super().__init__(name=name, trainable=trainable, dtype="float32", autocast=False)
         self.settings = UplinkSettings(**fields)
         self.workers = 0
 

@@ -218,7 +218,8 @@ def test_coherence_rounds_hold_a_realisation(channel):
     fading.draw = spy
     for _ in range(6):
         link([tf.ones([2, 8, 4])])
-    assert seen == [0, 0, 0, 1, 1, 1]
+    trained = [realisation for realisation in seen if realisation < 2**40]  # others are for ageing
+    assert trained == [0, 0, 0, 1, 1, 1]
 
 
 @moving

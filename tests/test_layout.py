@@ -28,8 +28,8 @@ LEVELS = {
     CHAIN: set(),  # everything that is not named here: uplink, downlink and their parts
     3: {"callbacks", "link_metrics", "training"},
     4: {
-        "assembly", "catalogue", "folder", "libraries", "progress", "recorder", "report",
-        "results", "runner", "scenario", "settings_page", "source", "study_report", "summary",
+        "assembly", "catalogue", "channel_pictures", "folder", "libraries", "progress", "recorder",
+        "report", "results", "runner", "scenario", "settings_page", "source", "study_report", "summary",
         "sweeps", "task", "words",
     },
     5: {"cli"},
