@@ -122,7 +122,11 @@ class Uplink(keras.layers.Layer):
         self.energy = variable("energy", (), self.energy_budget)
         self.speed_mps = variable("speed_mps", (), getattr(self.settings.channel, "speed_mps", 0.0))
         self.round = variable("round", (), 0, "int64")
-        self.memory = variable("memory", (self.workers, self.codec.memory_size), 0.0)
+        # Often the largest of all: made where it lies, as copies on the way would triple the peak.
+        self.memory = self.add_weight(
+            name="memory", shape=(self.workers, self.codec.memory_size), dtype="float32",
+            initializer="zeros", trainable=False, autocast=False,
+        )  # fmt: skip
         self.state = [
             variable(f"state_{i}", value.shape, value, str(value.dtype))
             for i, value in enumerate(self.codec.initial_state())

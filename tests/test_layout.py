@@ -29,8 +29,8 @@ LEVELS = {
     3: {"callbacks", "link_metrics", "training"},
     4: {
         "assembly", "catalogue", "channel_pictures", "folder", "libraries", "progress", "recorder",
-        "report", "results", "runner", "scenario", "settings_page", "source", "study_report", "summary",
-        "sweeps", "task", "words",
+        "report", "results", "runner", "scenario", "settings_page", "source",
+        "study_report", "summary", "sweeps", "task", "words",
     },
     5: {"cli"},
 }  # fmt: skip
