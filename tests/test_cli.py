@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -82,15 +81,6 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "laser-phy run quickstart" in output.out + output.err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "quickstart"], ["list"]])
-def test_answers_come_at_once(arguments: list[str]) -> None:
-    begin = time.perf_counter()
-    command = [sys.executable, "-m", "laser_phy.cli", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    # 0.5 s on a quiet machine, where TensorFlow alone would take 3: room for a busy one
-    assert time.perf_counter() - begin < 10
-
-
 def test_the_quick_start_in_a_process_of_its_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "laser_phy.cli", "run", "quickstart", "--rounds", "3"]
     done = subprocess.run(
@@ -104,7 +94,7 @@ def test_the_quick_start_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert lines[1] == "Loading TensorFlow and Sionna, about 10 s ..."
     assert any(line.startswith("Tracing the training step, about ") for line in lines)
     assert "\x1b" not in done.stdout
-    (epoch,) = [line for line in lines if line.startswith("epoch  1/20  round 3  loss ")]
+    (epoch,) = [line for line in lines if line.startswith("epoch  1/26  round 3  loss ")]
     for part in ("accuracy", "test accuracy", "uplink SNR", "gradient NMSE"):
         assert part in epoch
     names = {file.name for file in (tmp_path / "q").iterdir()}
