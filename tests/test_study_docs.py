@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from laser_phy.scenario import Scenario, load_scenario, shipped
 from laser_phy.settings_page import settings_page
@@ -17,6 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = (
     "csi_sensitivity", "laser_vs_zsgd", "rank_tradeoff", "slow_vs_fast", "snr_sensitivity",
 )  # fmt: skip
+
+EDITOR = Draft202012Validator(
+    json.loads((ROOT / "scenarios" / "scenario.schema.json").read_text(encoding="utf-8"))
+)
+"""What an editor with the YAML language server does with the schema, in Python."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -46,10 +52,20 @@ def test_the_settings_page_has_every_field() -> None:
     assert "| `speed_mps` | `1` | m/s, ≥ 0" in page
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_editors_find_the_schema(name: str) -> None:
-    first = shipped()[name].splitlines()[0]
-    assert first == "# yaml-language-server: $schema=scenario.schema.json"
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_editors_find_the_schema_and_agree_with_it(name: str) -> None:
+    text = shipped()[name]
+    assert text.splitlines()[0] == "# yaml-language-server: $schema=scenario.schema.json"
+    faults = [fault.message for fault in EDITOR.iter_errors(read(text, name).tree)]
+    assert faults == []
+
+
+def test_editors_see_a_misspelt_key_and_a_value_out_of_bounds() -> None:
+    tree = read(shipped()["quickstart"], "quickstart").tree
+    tree["uplink"]["compresor"] = "laser"
+    tree["seed"] = -1
+    faults = {fault.json_path for fault in EDITOR.iter_errors(tree)}
+    assert faults == {"$.uplink", "$.seed"}
 
 
 def commands(name: str) -> list[list[str]]:
