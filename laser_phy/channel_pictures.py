@@ -83,8 +83,10 @@ def _look(uplink: Any) -> tuple[np.ndarray, np.ndarray]:
     """[worker, time, subcarrier] power gains behind the beam, and transmit powers |b|^2."""
     import tensorflow as tf
 
+    from laser_phy.snapshot import gains_and_powers
+
     air = uplink.airs[0]
-    gains, powers = air.look(tf.constant(0, tf.int64), uplink.speed_mps.value)
+    gains, powers = gains_and_powers(air, tf.constant(0, tf.int64), uplink.speed_mps.value)
     shape = (uplink.workers, len(air.grid.times), len(air.grid.frequencies_hz))
     return gains.reshape(shape), powers.reshape(shape)
 

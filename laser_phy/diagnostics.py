@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from laser_phy.air import AirRecord
+from laser_phy.air_record import AirRecord
 from laser_phy.power import Power
 from laser_phy.uplink_settings import UplinkSettings
 

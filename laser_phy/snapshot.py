@@ -8,6 +8,35 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.air import Air
+from laser_phy.sounding import timeline_of
+from laser_phy.transmitters import Transmitters
+
+
+def gains_and_powers(air: Air, realisation: Any, speed_mps: Any) -> tuple[np.ndarray, np.ndarray]:
+    """[worker, data element] power gains behind the beam, and transmit powers |b|^2.
+
+    All elements of the grid, with the energy of an even message.
+
+    Args:
+        air: of one kind of round.
+        realisation: int64 scalar, of the channel.
+        speed_mps: float32 scalar.
+    """
+    settings, everywhere = air.settings, np.arange(air.grid.elements)
+    timeline = timeline_of(settings.csi, settings.channel, air.grid, everywhere)
+    transmitters = Transmitters(settings, air.grid, timeline, air.fading)
+    moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, speed_mps)
+    symbols = air.layout.symbols
+    prior = tf.fill([len(timeline.used)], settings.power.energy(symbols) / symbols)
+    arrival = transmitters.plan(moment, prior)
+    gains, powers = [], []
+    for worker in range(air.workers):
+        sight = transmitters.look(moment, worker, transmitters.innovates)
+        gain = air.receiver.beam_gain(transmitters.used(sight))
+        precoding = transmitters.precoding(moment, worker, sight, arrival)
+        gains.append(np.abs(gain)[: len(everywhere)] ** 2)
+        powers.append(np.abs(precoding)[: len(everywhere)] ** 2)
+    return np.stack(gains), np.stack(powers)
 
 
 def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray]:
@@ -20,7 +49,9 @@ def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray
     """
     grid = air.grid
     carriers = len(grid.frequencies_hz)
-    gains, powers = air.look(tf.constant(realisation, tf.int64), tf.convert_to_tensor(speed_mps))
+    gains, powers = gains_and_powers(
+        air, tf.constant(realisation, tf.int64), tf.convert_to_tensor(speed_mps)
+    )
     gains, powers = gains[:, :carriers], powers[:, :carriers]
     with np.errstate(divide="ignore"):
         gain_db, power_db = 10 * np.log10(gains), 10 * np.log10(powers)

@@ -15,13 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.air import Air
+from laser_phy.budget import pass_budget
 from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
+from laser_phy.collection import collect
 from laser_phy.compressors import Message
 from laser_phy.diagnostics import control_bytes, round_diagnostics
 from laser_phy.layout import Layout
 from laser_phy.mapping import MAPPINGS
-from laser_phy.power import first_pass_shares, mean_shares
 from laser_phy.snapshot import snapshot
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
@@ -253,24 +254,10 @@ class Uplink(keras.layers.Layer):
 
         return self.collect(step, [], phase)[0]
 
-    def _budget(self, phase: int, messages: Message, energy: Any) -> Any:
-        """[block] energy p_j of this pass, of `energy` for it and the passes that follow."""
-        codec, allocation = self.codec, self.settings.power.allocation
-        shares = mean_shares(
-            allocation, messages.sent_norms, messages.source_norms, codec.noise_gains(phase),
-            self.settings.receiver.name,
-        )  # fmt: skip
-        if phase == codec.passes - 1 or codec.passes == 1:
-            return energy * shares
-        return energy * shares * first_pass_shares(
-            allocation, np.float32(codec.phases[phase]), codec.followers(phase), energy * shares,
-            self.workers, codec.first_share,
-        )  # fmt: skip
-
     def _over_the_air(self, phase: int, messages: Message, energy: Any) -> tuple[Any, ...]:
         """Gradients, shared state, record, what is left of `energy`, and the decoded message."""
         layout = self.layouts[phase]
-        budget = self._budget(phase, messages, energy)
+        budget = pass_budget(self.settings, self.codec, self.workers, phase, messages, energy)
         messages = messages._replace(reals=messages.reals[:, : layout.size])
         round_ = self.round.value
         realisation = round_ // self.settings.channel.coherence_rounds
@@ -314,10 +301,7 @@ class Uplink(keras.layers.Layer):
     def collect(
         self, step: Callable[[Any, Any], tuple[Message, Any]], carry: Any, phase: int = 0
     ) -> Any:
-        """The messages of all workers, made one after the other.
-
-        A loop and not an unrolled graph, which would trace K times and gain nothing; and not
-        `vectorized_map`, which is silently wrong with BatchNorm and Dropout.
+        """The messages of all workers, made one after the other: `laser_phy.collection`.
 
         Args:
             step: `step(worker, carry)` gives the worker's message and the new carry.
@@ -329,18 +313,4 @@ class Uplink(keras.layers.Layer):
         """
         blocks = len(self.codec.phases[phase])
         sizes = Message(self.codec.message_size, blocks, blocks)
-        arrays = [tf.TensorArray(tf.float32, self.workers, element_shape=[n]) for n in sizes]
-
-        def body(worker: Any, arrays: Any, carry: Any) -> Any:
-            message, carry = step(worker, carry)
-            arrays = [a.write(worker, x) for a, x in zip(arrays, message, strict=True)]
-            return worker + 1, arrays, carry
-
-        _, arrays, carry = tf.while_loop(
-            lambda worker, *_: worker < self.workers,
-            body,
-            (0, arrays, carry),
-            parallel_iterations=1,
-            maximum_iterations=self.workers,
-        )
-        return Message(*[array.stack() for array in arrays]), carry
+        return collect(step, carry, self.workers, sizes)

@@ -117,7 +117,7 @@ class TestErrors:
         @tf.function(autograph=False)
         def one(t):
             moment = air.transmitters.moment(t, 0, t, tf.zeros([]))
-            sums = air._sum_in_the_air(air._prepare(messages, tf.ones([1]), moment))
+            sums = air.superposition(air.scaling.scale(messages, tf.ones([1]), moment))
             known = air.observer.finish(moment, sums.observed, tf.constant(float(workers)))
             looks = [air.transmitters.look(moment, tf.constant(k)) for k in range(workers)]
             truth = tf.add_n([air.transmitters.used(sight)[:, :56] for sight in looks])

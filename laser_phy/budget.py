@@ -1,0 +1,28 @@
+"""The energy of every block in one pass of a round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from laser_phy.compressors import Message
+from laser_phy.power import first_pass_shares, mean_shares
+from laser_phy.uplink_settings import UplinkSettings
+
+
+def pass_budget(
+    settings: UplinkSettings, codec: Any, workers: int, phase: int, messages: Message, energy: Any
+) -> Any:
+    """[block] energy p_j of this pass, of `energy` for it and the passes that follow."""
+    allocation = settings.power.allocation
+    shares = mean_shares(
+        allocation, messages.sent_norms, messages.source_norms, codec.noise_gains(phase),
+        settings.receiver.name,
+    )  # fmt: skip
+    if phase == codec.passes - 1 or codec.passes == 1:
+        return energy * shares
+    return energy * shares * first_pass_shares(
+        allocation, np.float32(codec.phases[phase]), codec.followers(phase), energy * shares,
+        workers, codec.first_share,
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The sum in the air: every worker's symbols through its channel, one worker after the other.
+
+One worker's channel is live at a time, unless the power control rule needs all at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from laser_phy.amplitude import Scaled, Scaling
+from laser_phy.impairments import Hardware
+from laser_phy.lazy import tf
+from laser_phy.observation import Observer
+from laser_phy.receivers import Observed
+from laser_phy.transmitters import Moment
+from laser_phy.uplink_settings import UplinkSettings
+
+
+class Sums(NamedTuple):
+    """Accumulated over workers.
+
+    Attributes:
+        received: [antenna, symbol] complex64, the sum in the air.
+        energy: [worker, block] spent.
+        silent: elements left empty.
+        observed: what the receiver learned.
+        papr_db: largest of the workers, 0 where it is not measured.
+    """
+
+    received: Any
+    energy: Any
+    silent: Any
+    observed: Observed
+    papr_db: Any
+
+
+class Superposition:
+    """The sum of the workers' signals on one kind of round.
+
+    Args:
+        settings: of the uplink.
+        scaling: of the messages, with their layout and the workers.
+        observer: what the receiver learns on the way.
+        hardware: what is not ideal.
+    """
+
+    def __init__(
+        self, settings: UplinkSettings, scaling: Scaling, observer: Observer, hardware: Hardware
+    ) -> None:
+        self.settings, self.scaling, self.layout = settings, scaling, scaling.layout
+        self.transmitters, self.mapping = scaling.transmitters, scaling.mapping
+        self.observer, self.hardware = observer, hardware
+        impaired = settings.impairments.any or settings.impairments.papr
+        # Nothing depends on the worker: the messages are added up before the air.
+        self._plain = (
+            not settings.channel.fading and settings.receiver.name == "scale" and not impaired
+        )
+
+    def __call__(self, round_: Scaled) -> Sums:
+        if self._plain:
+            return self._plain_sum(round_)
+        antennas, symbols = self.settings.channel.antennas, self.layout.symbols
+        zero = Sums(
+            received=tf.zeros([antennas, symbols], tf.complex64),
+            energy=tf.zeros([self.transmitters.workers, len(self.layout.blocks)]),
+            silent=tf.zeros([]),
+            observed=tf.nest.map_structure(
+                lambda spec: tf.zeros(spec.shape, spec.dtype), self._observed_spec(round_)
+            ),
+            papr_db=tf.zeros([]),
+        )
+        return self.transmitters.over(lambda worker, sums: self._add(round_, worker, sums), zero)
+
+    def _add(self, round_: Scaled, worker: Any, sums: Sums) -> Any:
+        """`sums` with one worker's part."""
+        moment, size = round_.moment, self.layout.symbols
+        innovates = self.transmitters.innovates or self.observer.innovates
+        sight = self.transmitters.look(moment, worker, innovates)
+        precoding = self.transmitters.precoding(moment, worker, sight, round_.arrival)
+        seen = self.observer.of(moment, worker, sight, precoding)
+        precoding = precoding[:size]
+        reals = self.layout.per_real(round_.amplitude) * round_.messages.reals[worker]
+        symbols = precoding * self.mapping.modulate(
+            reals, self.transmitters.seed("phases", moment, worker)
+        )
+        papr_db = sums.papr_db
+        if self.settings.impairments.papr:
+            papr_db = tf.maximum(papr_db, self.hardware.papr(symbols))
+        symbols = self.hardware.amplified(symbols)
+        arriving = self._through(moment, worker, sight, symbols)
+        if self.settings.impairments.any:
+            arriving.set_shape([self.settings.channel.antennas, size])
+            seed = self.transmitters.seed("impairments", moment, worker)
+            arriving = self.hardware.arriving(arriving, seed)
+        energy = self.scaling.energy(precoding, reals)
+        return worker + 1, Sums(
+            received=sums.received + arriving,
+            energy=tf.tensor_scatter_nd_update(sums.energy, [[worker]], [energy]),
+            silent=sums.silent + tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),
+            observed=tf.nest.map_structure(tf.add, sums.observed, seen),
+            papr_db=papr_db,
+        )
+
+    def _through(self, moment: Moment, worker: Any, sight: Any, symbols: Any) -> Any:
+        """[antenna, symbol] what arrives of a worker's symbols [symbol], without noise."""
+        size = self.layout.symbols
+        if self.settings.channel.domain == "frequency":
+            return self.transmitters.used(sight)[:, :size] * symbols
+        fading, elements = self.transmitters.fading, self.transmitters.timeline.elements[:size]
+        placed = tf.scatter_nd(elements[:, np.newaxis], symbols, [fading.grid.elements])
+        return tf.gather(fading.propagate(moment.state, worker, placed), elements, axis=1)
+
+    def _observed_spec(self, round_: Scaled) -> Observed:
+        """Shapes and types of what the receiver learns."""
+        nothing = tf.zeros([len(self.transmitters.timeline.used)], tf.complex64)
+        sight = self.transmitters.look(round_.moment, 0, self.observer.innovates)
+        return self.observer.of(round_.moment, 0, sight, nothing)
+
+    def _plain_sum(self, round_: Scaled) -> Sums:
+        """The sum over a channel without fading: h = b = 1."""
+        per_real = self.layout.per_real(round_.amplitude)
+        total = per_real * tf.reduce_sum(round_.messages.reals, axis=0)
+        symbols = self.mapping.modulate(total, None)
+        received = tf.tile(symbols[tf.newaxis], [self.settings.channel.antennas, 1])
+        energy = tf.square(round_.messages.sent_norms * round_.amplitude)
+        return Sums(received, energy, tf.zeros([]), Observed(), tf.zeros([]))
