@@ -72,6 +72,7 @@ FLOOR_DB = -200.0
 
 def ratio_db(numerator: Any, denominator: Any) -> Any:
     """10 log10(numerator / denominator), at least -200 and at most 200 dB; 0 / 0 is -200."""
+    numerator = tf.convert_to_tensor(numerator)  # NumPy would warn of a denominator of 0
     ratio = tf.where(numerator > 0, numerator / denominator, 0.0)
     decibel = 10.0 / math.log(10.0) * tf.math.log(ratio)
     return tf.where(

@@ -143,19 +143,37 @@ class KerasFile(Model):
 
 
 def _check_fit(model: Any, data: Data, path: Path) -> None:
-    shape = model.input_shape[1:] if isinstance(model.input_shape, tuple) else ()
+    # A subclassed model does not know its shapes: what it takes is seen by asking.
+    given = getattr(model, "input_shape", None)
+    shape = given[1:] if isinstance(given, tuple) else ()
     pairs = itertools.zip_longest(shape, data.input_shape, fillvalue=0)
-    if any(wanted not in (None, given) for wanted, given in pairs):
+    if given is not None and any(wanted not in (None, has) for wanted, has in pairs):
         raise DataError(
-            f"{path} takes examples of shape {shape or model.input_shape}; "
+            f"{path} takes examples of shape {shape or given}; "
             f"data set {data.name!r} has {data.input_shape}."
         )
-    logits = model.output_shape[-1] if isinstance(model.output_shape, tuple) else None
+    output = _output_shape(model, data, path)
+    logits = output[-1] if isinstance(output, tuple) else None
     if logits is None or logits < data.num_classes:
         raise DataError(
-            f"{path} gives {logits or model.output_shape} logits; data set {data.name!r} needs "
+            f"{path} gives {logits or output} logits; data set {data.name!r} needs "
             f"{data.num_classes}, one a class."
         )
+
+
+def _output_shape(model: Any, data: Data, path: Path) -> Any:
+    """What the model makes of a batch of `data`; nothing is computed."""
+    import keras
+
+    batch = keras.KerasTensor((None, *data.input_shape), data.x_train.dtype.name)
+    try:
+        output = model.compute_output_spec(batch, training=False)
+    except Exception as error:  # whatever a model's own code raises
+        raise DataError(
+            f"{path} does not take examples of shape {data.input_shape} and type {batch.dtype}, "
+            f"as data set {data.name!r} has: {error}"
+        ) from error
+    return getattr(output, "shape", output)
 
 
 MODELS = (Linear, Mlp, Resnet18, Gpt, KerasFile)

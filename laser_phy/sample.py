@@ -42,6 +42,7 @@ class Sample(Settings):
                 temperature=self.temperature,
                 seed=assembly.scenario.seed,
                 vocabulary=data.num_classes,
+                context=data.input_shape[0],
             )
         # What is no character, or would move a terminal's cursor about, becomes a mark.
         text = data.tokenizer.decode(tokens)

@@ -18,6 +18,7 @@ def generate(
     temperature: float = 1.0,
     seed: int = 0,
     vocabulary: int | None = None,
+    context: int | None = None,
 ) -> NDArray[np.int32]:
     """Append tokens to a prompt, each drawn from softmax(logits / temperature).
 
@@ -32,6 +33,8 @@ def generate(
         seed: fixes the draws.
         vocabulary: draw from this many tokens only, where the model has more logits than the
             tokenizer has tokens.
+        context: tokens that the model takes; None reads it off the model, which a subclassed one
+            does not tell.
 
     Returns:
         The prompt and what was appended, int32 [position].
@@ -48,7 +51,8 @@ def generate(
     at_least("length", length, 0, "tokens")
     if not temperature >= 0:
         raise ValueError(f"temperature must be >= 0; got {temperature}.")
-    context = int(model.input_shape[1])
+    context = int(model.input_shape[1]) if context is None else context
+    at_least("context", context, 1, "tokens of a sequence")
     rng = np.random.default_rng(seed)
     written = np.concatenate([tokens.astype(np.int32), np.zeros(length, np.int32)])
     for end in range(len(tokens), len(written)):

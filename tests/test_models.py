@@ -1,13 +1,16 @@
 """The models: exact sizes, seeds, causality, saving, and the settings that build them."""
 
 import importlib
+import math
 import subprocess
 import sys
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+import laser_phy as lp
 from laser_phy import data, model_zoo, models
 
 TINY = {"layers": 2, "heads": 2, "embedding": 16, "context": 12, "vocabulary": 20}
@@ -303,6 +306,72 @@ def test_a_saved_model_is_trained_on(tmp_path) -> None:
         model_zoo.KerasFile(path=str(tmp_path / "broken.keras")).build(grey(), seed=0)
     with pytest.raises(data.DataError, match="does not exist"):
         model_zoo.KerasFile(path=str(tmp_path / "none.keras")).build(grey(), seed=0)
+
+
+@keras.saving.register_keras_serializable("test_models")
+class Own(keras.Model):
+    """A subclassed model, which does not know the shapes it takes and gives."""
+
+    def __init__(self, logits: int = 10, **options: Any) -> None:
+        super().__init__(**options)
+        self.logits = logits
+        self.hidden = keras.layers.Dense(4, activation="tanh")
+        self.out = keras.layers.Dense(logits)
+
+    def build(self, input_shape: Any) -> None:
+        self.hidden.build((None, math.prod(input_shape[1:])))
+        self.out.build((None, 4))
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        flat = keras.ops.reshape(inputs, (-1, math.prod(inputs.shape[1:])))
+        return self.out(self.hidden(flat))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "logits": self.logits}
+
+
+def test_a_saved_subclassed_model_is_trained_on(tmp_path) -> None:
+    path = str(tmp_path / "own.keras")
+    own, x = Own(), images((8, 8, 1))
+    own(x)
+    own.save(path)
+    loaded = model_zoo.KerasFile(path=path).build(grey(), seed=0)
+    assert not hasattr(loaded, "input_shape")
+    np.testing.assert_array_equal(loaded.predict_on_batch(x), own.predict_on_batch(x))
+    with pytest.raises(data.DataError, match="gives 10 logits; data set 'grey' needs 11"):
+        model_zoo.KerasFile(path=path).build(grey(classes=11), seed=0)
+    with pytest.raises(data.DataError, match=r"does not take examples of shape \(12,\) and type"):
+        model_zoo.KerasFile(path=path).build(letters(), seed=0)
+
+
+def test_a_subclassed_model_trains_over_the_air_saves_and_summarises(tmp_path, capsys) -> None:
+    link = lp.Uplink.from_config({"compressor": {"name": "laser", "rank": 1}, "channel": "awgn"})
+    model = lp.OverTheAir(Own(), 3, link, seed=1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="sgd", loss=loss)
+    x, y = images((8, 8, 1)), np.arange(3, dtype=np.int32)
+    model.fit(x, y, batch_size=3, shuffle=False, verbose=0)  # the first batch builds it
+    model.save(tmp_path / "air.keras")
+    again = keras.saving.load_model(tmp_path / "air.keras")
+    for either in (model, again):
+        either.fit(x, y, batch_size=3, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(again.predict_on_batch(x), model.predict_on_batch(x))
+    model.summary()
+    assert "310" in capsys.readouterr().out  # 64 x 4 + 4 + 4 x 10 + 10
+
+
+def test_generate_is_told_the_context_of_a_subclassed_model() -> None:
+    inner = models.gpt(**TINY, seed=0)
+
+    class Wrapped(keras.Model):
+        def call(self, inputs: Any) -> Any:
+            return inner(inputs)
+
+    written = models.generate(Wrapped(), [3], 15, seed=2, context=12)
+    np.testing.assert_array_equal(written, models.generate(inner, [3], 15, seed=2))
+    with pytest.raises(ValueError, match=r"context must be an integer >= 1 .*; got 0"):
+        models.generate(inner, [3], 2, context=0)
 
 
 def test_models_refuse_data_they_cannot_learn_from() -> None:
