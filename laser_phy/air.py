@@ -67,6 +67,7 @@ class Air:
         turn: int,
         realisation: Any,
         speed_mps: Any,
+        present: Any,
         add_noise: Callable[[Any], Any],
     ) -> tuple[Any, AirRecord]:
         """Send the messages; decode the mean of those that were sent.
@@ -79,13 +80,14 @@ class Air:
             turn: which transmission of the round.
             realisation: int64 scalar, of the channel.
             speed_mps: float32 scalar.
+            present: [worker] bool; others send nothing, whatever the participation.
             add_noise: adds the round's noise to [antenna, symbol] complex64.
 
         Returns:
             The estimate [real] of the mean message, and the record.
         """
         moment = self.transmitters.moment(round_, turn, realisation, speed_mps)
-        senders = tf.reduce_sum(self.senders.everybody(moment))
+        senders = tf.reduce_sum(self.senders.everybody(moment) * tf.cast(present, tf.float32))
         sent = self.scaling.scale(messages, budget, moment)
         sums = self.superposition(sent)
         received = add_noise(sums.received)

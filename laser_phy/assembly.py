@@ -177,6 +177,7 @@ def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
             micro_batches=task.micro_batches,
             local_steps=task.local_steps,
             local_learning_rate=task.local_learning_rate,
+            bad_gradients=task.bad_gradients,
         )
     except Refusal:
         raise

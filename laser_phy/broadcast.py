@@ -40,6 +40,8 @@ class Broadcaster:
         optimizer: keras.optimizers.Optimizer,
     ) -> None:
         self.model, self.uplink, self.downlink = model, uplink, downlink
+        # Nobody's loss but the server's is scaled: workers apply gradients as they are.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         self.replicas, self.optimizer = replicas, optimizer
         self.settings = downlink.settings
         if uplink.codec.passes > 1:
@@ -75,13 +77,12 @@ class Broadcaster:
         """The compressor's state as a worker has it."""
         return self.replicas.read("state", worker)
 
-    def broadcast(self, aggregate: Aggregate, round_: Any, scale: Any) -> dict[str, Any]:
+    def broadcast(self, aggregate: Aggregate, round_: Any) -> dict[str, Any]:
         """Send the answer of round `round_`; the model has the server's new weights already.
 
         Args:
             aggregate: what the server decoded.
             round_: int64 scalar.
-            scale: of the loss, which the optimizer divides gradients by.
 
         Returns:
             Diagnostics of the downlink.
@@ -94,7 +95,7 @@ class Broadcaster:
         server = {group: self.replicas.values(group) for group in self.replicas.live}
         if self.applies:
             sums = self.uplink.in_phase(
-                round_, lambda phase: self._updates(phase, aggregate, server, round_, scale)
+                round_, lambda phase: self._updates(phase, aggregate, server, round_)
             )
         else:
             sums = self._weights(server, round_)
@@ -110,7 +111,7 @@ class Broadcaster:
     # ---- payloads ----
 
     def _updates(
-        self, phase: int, aggregate: Aggregate, server: dict[str, Any], round_: Any, scale: Any
+        self, phase: int, aggregate: Aggregate, server: dict[str, Any], round_: Any
     ) -> Any:
         """Every worker decodes its own copy of the message and applies it; sums of `Heard`."""
         reals = aggregate.message[: self.downlink.layouts[phase].size]
@@ -119,7 +120,7 @@ class Broadcaster:
         def body(worker: Any, error: Any, energy: Any) -> Any:
             heard = self.downlink.receive(phase, signal, reals, worker)
             gradients, own = self.uplink.codec.decode(phase, heard.reals, self.state(worker))
-            self._apply(worker, [gradient * scale for gradient in gradients])
+            self._apply(worker, gradients)
             self._write_state(worker, own, server)
             return worker + 1, error + heard.error, energy + heard.signal
 

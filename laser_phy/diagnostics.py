@@ -32,6 +32,7 @@ NAMES = (
     "air_time_ms",
     "truncated_fraction",
     "control_bytes_per_round",
+    "excluded_workers",
 )
 """Diagnostics that the logs of `fit` have, in their order."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -42,6 +42,10 @@ class Task(Settings):
     they went over `local_learning_rate`."""
     local_learning_rate: float | None = setting(None, gt=0, le=1e3)
     """Of the workers' own steps; needed where there are several."""
+    bad_gradients: Literal["stop", "exclude"] = "stop"
+    """What NaN or infinite values in a worker's gradient do: stop the run, or exclude the worker
+    from that round, in which the mean is then over the others. Never silent: `excluded_workers`
+    counts them."""
     sample: Sample | None = setting(None, example="{tokens: 400}")
     """Text that the trained model writes, for the screen and `sample.txt`; null for none."""
     eval_batch_size: int = setting(256, ge=1, le=1_000_000, unit="examples")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
+from laser_phy import bad_gradients as bad
 from laser_phy.broadcast import Broadcaster
 from laser_phy.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.downlink import Downlink
@@ -42,8 +43,14 @@ class OverTheAir(keras.Model):
         local_steps: SGD steps of each worker in a round, each on its part of the batch; what is
             sent is the way they went over `local_learning_rate`, the sum of their gradients.
         local_learning_rate: of the workers' own steps; needed where there are several.
+        bad_gradients: what NaN or infinite values in a worker's gradient do. Either way the worker
+            sends nothing in that round, its memory stays as it was, the mean is over the others,
+            and `excluded_workers` counts it. `stop` then ends the training; `exclude` goes on. An
+            overflow of mixed_float16 lowers the loss scale first, and stops nothing until that is
+            below 1.
 
     Raises:
+        BadGradientsError: of `fit`, with `bad_gradients="stop"`.
         ValueError: a number out of its bounds, or local steps without a learning rate.
     """
 
@@ -60,6 +67,7 @@ class OverTheAir(keras.Model):
         micro_batches: int = 1,
         local_steps: int = 1,
         local_learning_rate: float | None = None,
+        bad_gradients: bad.BadGradients = "stop",
         name: str = "over_the_air",
     ) -> None:
         super().__init__(name=name, dtype=model.dtype_policy)
@@ -74,6 +82,9 @@ class OverTheAir(keras.Model):
             )
         if ema is not None and not 0 < ema < 1:
             raise ValueError(f"ema must be between 0 and 1 (decay a round); got {ema}.")
+        if bad_gradients not in ("stop", "exclude"):
+            raise ValueError(f"bad_gradients must be stop or exclude; got {bad_gradients!r}.")
+        self.bad_gradients = bad_gradients
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
         self.seed, self.ema = int(seed), ema
@@ -164,32 +175,43 @@ class OverTheAir(keras.Model):
         server = broadcaster.replicas.values("weights") if broadcaster else []
 
         def step(worker: Any, carry: Any) -> Any:
-            total, loss_sum, moved = carry
+            total, loss_sum, moved, present = carry
             if broadcaster:
                 broadcaster.take_weights(worker)
             random_layers.seek(round_, worker)
             own = part(data, worker * shares, (worker + 1) * shares)
             loss, gradients = gradients_of(own, shares)
+            good = bad.can_be_sent(gradients)
+            loss, *gradients = bad.or_zero(good, [loss, *gradients])
+            self._count_loss(loss, tf.where(good, tf.cast(shares, tf.float32), 0.0))
             state = broadcaster.state(worker) if broadcaster else None
-            message = self.uplink.encode(worker, gradients, state)
+            message = self.uplink.encode(worker, gradients, state, good)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
-            return message, (total, loss_sum + loss, statistics.collect(moved))
+            present = present.write(worker, good)
+            return message, (total, loss_sum + loss, statistics.collect(moved, good), present)
 
         zeros = [tf.zeros(shape) for shape in self.uplink.shapes]
-        carry = (zeros, tf.zeros([]), statistics.zeros())
-        messages, (total, loss_sum, moved) = self.uplink.collect(step, carry)
-        statistics.assign_mean(moved, self.workers)
+        present = tf.TensorArray(tf.bool, self.workers, element_shape=[])
+        carry = (zeros, tf.zeros([]), statistics.zeros(), present)
+        messages, (total, loss_sum, moved, present) = self.uplink.collect(step, carry)
+        present = present.stack()
+        count = tf.reduce_sum(tf.cast(present, tf.float32))
+        statistics.assign_mean(moved, count)
         if broadcaster:
             broadcaster.replicas.put("weights", server)
 
-        aggregate = self.uplink.receive(messages, [gradient / self.workers for gradient in total])
+        mean = [tf.math.divide_no_nan(gradient, count) for gradient in total]
+        aggregate = self.uplink.receive(messages, mean, present)
         gradients = [gradient * scale for gradient in aggregate.gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
+        bad.lower_loss_scale(self.optimizer, count < self.workers)
         self._update_mean_weights()
         if broadcaster:
-            aggregate.diagnostics.update(broadcaster.broadcast(aggregate, round_, scale))
+            aggregate.diagnostics.update(broadcaster.broadcast(aggregate, round_))
         self.link_metrics.update_state(aggregate.diagnostics)
-        self.trace.write(round_, loss_sum / self.workers, aggregate.diagnostics)
+        loss = loss_sum / count  # of nobody: NaN, as it should be
+        self._count_loss(tf.where(count > 0, 0.0, loss), tf.where(count > 0, 0.0, 1.0))
+        self.trace.write(round_, loss, aggregate.diagnostics)
         return self.get_metrics_result()
 
     def _worker_share(self, data: Any) -> Any:
@@ -213,13 +235,13 @@ class OverTheAir(keras.Model):
         """`f(data, examples) -> (loss, what the worker sends)`."""
         variables = self.model.trainable_variables
         gradients = in_pieces(
-            lambda data, examples: self._gradients(data, examples, scale),
+            lambda data, _: self._gradients(data, scale),
             self.micro_batches,
             self.uplink.shapes,
         )
         return local_steps(gradients, self.local_steps, self.local_learning_rate or 0.0, variables)
 
-    def _gradients(self, data: Any, examples: Any, scale: Any) -> tuple[Any, list[Any]]:
+    def _gradients(self, data: Any, scale: Any) -> tuple[Any, list[Any]]:
         """Loss and float32 gradients of one worker's examples; metrics are updated."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         weights = self.model.trainable_variables
@@ -228,7 +250,6 @@ class OverTheAir(keras.Model):
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [weight.value for weight in weights])
-        self._loss_tracker.update_state(loss, sample_weight=tf.cast(examples, tf.float32))
         self.compute_metrics(x, y, y_pred, sample_weight)
         dense = [
             tf.zeros(weight.shape) if gradient is None
@@ -237,6 +258,34 @@ class OverTheAir(keras.Model):
             for gradient, weight in zip(gradients, weights, strict=True)
         ]  # fmt: skip
         return tf.cast(loss, tf.float32), [tf.cast(g, tf.float32) / scale for g in dense]
+
+    def _count_loss(self, loss: Any, examples: Any) -> None:
+        self._loss_tracker.update_state(loss, sample_weight=examples)
+
+    # ---- gradients that are not finite ----
+
+    def make_train_function(self, force: bool = False) -> None:
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        if self.bad_gradients == "stop":
+            self.train_function = self._stopping(self.train_function)
+
+    def _stopping(self, train: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """`train(iterator)` that raises where workers were left out for their gradients."""
+
+        def train_or_stop(iterator: Any) -> Any:
+            known = self.uplink.excluded.numpy() if self.built else 0
+            logs = train(iterator)
+            counts = self.uplink.excluded.numpy() - known
+            if counts.any() and not bad.explained_by_scale(self.optimizer):
+                rows = self.round_trace(int(self.uplink.round) - self.steps_per_execution)
+                first = next(row["round"] for row in rows if row["excluded_workers"])
+                who = {int(worker): int(counts[worker]) for worker in counts.nonzero()[0]}
+                raise bad.BadGradientsError(bad.why_stopped(who, self.workers, int(first)))
+            return logs
+
+        return train_or_stop
 
     def test_step(self, data: Any) -> dict[str, Any]:
         logs = super().test_step(data)
@@ -288,6 +337,7 @@ class OverTheAir(keras.Model):
             "micro_batches": self.micro_batches,
             "local_steps": self.local_steps,
             "local_learning_rate": self.local_learning_rate,
+            "bad_gradients": self.bad_gradients,
         }
 
     @classmethod
@@ -313,14 +363,16 @@ class _Statistics:
     def zeros(self) -> list[Any]:
         return [tf.zeros_like(start) for start in self.start]
 
-    def collect(self, sums: list[Any]) -> list[Any]:
-        """`sums` with this worker's statistics added, which are put back to the start."""
-        sums = [a + variable.value for a, variable in zip(sums, self.variables, strict=True)]
+    def collect(self, sums: list[Any], good: Any) -> list[Any]:
+        """`sums` with this worker's statistics added, if `good`; they are put back to the start."""
+        own = bad.or_zero(good, [variable.value for variable in self.variables])
+        sums = [a + b for a, b in zip(sums, own, strict=True)]
         for variable, start, total in zip(self.variables, self.start, sums, strict=True):
             with tf.control_dependencies([total]):
                 variable.assign(start)
         return sums
 
-    def assign_mean(self, sums: list[Any], workers: int) -> None:
-        for variable, total in zip(self.variables, sums, strict=True):
-            variable.assign(total / workers)
+    def assign_mean(self, sums: list[Any], count: Any) -> None:
+        for variable, start, total in zip(self.variables, self.start, sums, strict=True):
+            mean = total / tf.cast(tf.maximum(count, 1), total.dtype)
+            variable.assign(tf.where(count > 0, mean, start))

@@ -123,6 +123,7 @@ class Uplink(keras.layers.Layer):
         self.energy = variable("energy", (), self.energy_budget)
         self.speed_mps = variable("speed_mps", (), getattr(self.settings.channel, "speed_mps", 0.0))
         self.round = variable("round", (), 0, "int64")
+        self.excluded = variable("excluded", (self.workers,), 0, "int64")  # rounds, by worker
         # Often the largest of all: made where it lies, as copies on the way would triple the peak.
         self.memory = self.add_weight(
             name="memory", shape=(self.workers, self.codec.memory_size), dtype="float32",
@@ -159,7 +160,11 @@ class Uplink(keras.layers.Layer):
         return tf.switch_case(tf.cast(round_ % len(self.layouts), tf.int32), branches)
 
     def encode(
-        self, worker: Any, gradients: Sequence[Any], state: Sequence[Any] | None = None
+        self,
+        worker: Any,
+        gradients: Sequence[Any],
+        state: Sequence[Any] | None = None,
+        present: Any = None,
     ) -> Message:
         """Worker `worker`'s message; its error-feedback memory moves on.
 
@@ -167,6 +172,8 @@ class Uplink(keras.layers.Layer):
             worker: integer scalar, 0 to K - 1.
             gradients: list of float32 tensors of the built shapes.
             state: the compressor's state as this worker has it, where that is not the server's.
+            present: bool scalar; a worker that is not sends nothing, and its memory stays as it
+                was, without this gradient. None: it is.
         """
         gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
 
@@ -177,7 +184,8 @@ class Uplink(keras.layers.Layer):
                 lambda phase: self.codec.encode(phase, gradients, memory, known),
             )
             silent = self.codec.sit_out(gradients, memory)
-            return self._unless_silent(worker, message, kept, silent)
+            message, kept = self._unless_silent(worker, message, kept, silent)
+            return _if_present(present, message, kept, memory)
 
         return self._remember(worker, encode)
 
@@ -210,20 +218,29 @@ class Uplink(keras.layers.Layer):
             self.memory.value.scatter_nd_update(index, memory[tf.newaxis])
         return message
 
-    def receive(self, messages: Message, mean_gradients: Sequence[Any] | None = None) -> Aggregate:
+    def receive(
+        self,
+        messages: Message,
+        mean_gradients: Sequence[Any] | None = None,
+        present: Any = None,
+    ) -> Aggregate:
         """The server's estimate of the mean gradient; the round counter moves on.
 
         Args:
             messages: `Message` whose fields have a leading worker axis.
             mean_gradients: the true mean, for the diagnostic `gradient_nmse_db` alone.
+            present: [worker] bool as `encode` was told; the mean is over those. None: all are.
         """
+        if present is None:
+            present = tf.ones([self.workers], tf.bool)
+        energy = self.energy.value
         gradients, state, air, left, message = self.in_phase(
-            self.round.value, lambda phase: self._over_the_air(phase, messages, self.energy.value)
+            self.round.value, lambda phase: self._over_the_air(phase, messages, energy, present)
         )
         self.share(state)
         for phase in range(1, self.codec.passes):
-            messages = self._resume(phase)
-            more, state, record, left, _ = self._over_the_air(phase, messages, left)
+            messages = self._resume(phase, present)
+            more, state, record, left, _ = self._over_the_air(phase, messages, left, present)
             self.share(state)
             air = air.joined(record)
             gradients = [
@@ -234,6 +251,9 @@ class Uplink(keras.layers.Layer):
         diagnostics["control_bytes_per_round"] = tf.constant(
             float(control_bytes(self.settings.power, self.workers, self.codec.round_blocks))
         )
+        absent = tf.logical_not(present)
+        diagnostics["excluded_workers"] = tf.reduce_sum(tf.cast(absent, tf.float32))
+        self.excluded.assign_add(tf.cast(absent, tf.int64))
         self.round.assign_add(1)
         return Aggregate(gradients, diagnostics, message if self.codec.passes == 1 else None)
 
@@ -242,19 +262,22 @@ class Uplink(keras.layers.Layer):
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
 
-    def _resume(self, phase: int) -> Message:
+    def _resume(self, phase: int, present: Any) -> Message:
         """The workers' messages of a later pass of the same round, from their memories."""
 
         def step(worker: Any, carry: Any) -> tuple[Message, Any]:
             def resume(memory: Any, state: Any) -> tuple[Message, Any]:
                 message, kept = self.codec.resume(phase, memory, state)
-                return self._unless_silent(worker, message, kept, memory)
+                message, kept = self._unless_silent(worker, message, kept, memory)
+                return _if_present(present[worker], message, kept, memory)
 
             return self._remember(worker, resume), carry
 
         return self.collect(step, [], phase)[0]
 
-    def _over_the_air(self, phase: int, messages: Message, energy: Any) -> tuple[Any, ...]:
+    def _over_the_air(
+        self, phase: int, messages: Message, energy: Any, present: Any
+    ) -> tuple[Any, ...]:
         """Gradients, shared state, record, what is left of `energy`, and the decoded message."""
         layout = self.layouts[phase]
         budget = pass_budget(self.settings, self.codec, self.workers, phase, messages, energy)
@@ -263,7 +286,7 @@ class Uplink(keras.layers.Layer):
         realisation = round_ // self.settings.channel.coherence_rounds
         estimate, air = self.airs[phase].transmit(
             messages, budget, round_, self._pass(phase), realisation,
-            self.speed_mps.value,
+            self.speed_mps.value, present,
             add_noise=lambda symbols: self.noise.add(symbols, round_, self._pass(phase)),
         )  # fmt: skip
         state = [variable.value for variable in self.state]
@@ -314,3 +337,10 @@ class Uplink(keras.layers.Layer):
         blocks = len(self.codec.phases[phase])
         sizes = Message(self.codec.message_size, blocks, blocks)
         return collect(step, carry, self.workers, sizes)
+
+
+def _if_present(present: Any, message: Message, kept: Any, memory: Any) -> tuple[Message, Any]:
+    """Message and memory `kept`; of a worker that is not present nothing, and `memory`."""
+    if present is None:
+        return message, kept
+    return message.gated(present), tf.where(present, kept, memory)
