@@ -55,6 +55,7 @@ class OverTheAir(keras.Model):
     """
 
     built: bool
+    train_function: Any
 
     def __init__(
         self,
