@@ -86,11 +86,11 @@ class RunFolder:
         Raises:
             FolderError: a file, a folder that cannot be written, or another scenario's run.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise FolderError(f"--out {self.path}: is a file; give a folder.")
-        if self.scenario.exists():
-            self._refuse_another(scenario)
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise FolderError(f"--out {self.path}: is a file; give a folder.")
+            if self.scenario.exists():
+                self._refuse_another(scenario)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             write_whole(self.scenario, to_yaml(scenario))
         except OSError as error:

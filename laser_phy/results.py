@@ -39,6 +39,8 @@ def load_run(path: str | Path) -> Run:
     """
     folder = RunFolder(Path(path))
     summary = folder.read_summary()
+    if not folder.path.is_dir():
+        raise FolderError(f"{path}: there is no such folder.")
     if summary is None:
         what = "holds a run that has not ended" if folder.scenario.exists() else "holds no run"
         raise FolderError(f"{path}: {what}: there is no {folder.summary.name}.")

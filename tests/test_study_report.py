@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from laser_phy.cli import main
+from laser_phy.folder import FolderError
 from laser_phy.scenario import Scenario
 from laser_phy.study_report.figures import metric_against, pictures
 from laser_phy.study_report.page import page
@@ -40,9 +41,11 @@ def law(run: PlannedRun) -> float:
     return float(0.5 + 0.1 * np.log10(gain * energy) + 0.002 * (run.scenario.seed - 2))
 
 
-def written_sweep(folder: Path, name: str = "known", **axes: Any) -> Path:
+def written_sweep(
+    folder: Path, name: str = "known", base: dict[str, Any] | None = None, **axes: Any
+) -> Path:
     """A sweep's folder whose runs follow the law, three epochs each."""
-    plan = plan_of(Scenario.from_config(BASE | {"name": name, "sweep": axes}))
+    plan = plan_of(Scenario.from_config(BASE | (base or {}) | {"name": name, "sweep": axes}))
     sweep = SweepFolder(folder)
     sweep.make()
     sweep.prepare(plan)
@@ -194,6 +197,79 @@ def test_what_people_wrote_is_no_markup(tmp_path: Path) -> None:
     text = page(study_of(load_sweep(written_sweep(tmp_path, points=points))), [], [])
     assert "<script>alert" not in text
     assert "b &amp; c" in text
+
+
+def set_summary(folder: Path, run: str, **changes: Any) -> None:
+    """Change what a run's summary says."""
+    file = folder / "runs" / run / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_run_in_part_is_not_drawn_and_the_page_says_so(tmp_path: Path) -> None:
+    folder = written_sweep(tmp_path, **{ENERGY: [1, 10, 100, 1000]})
+    set_summary(folder, "energy_per_round=1", rounds=20)  # the short run that tells the time
+    set_summary(folder, "energy_per_round=10", status="interrupted")
+    set_summary(folder, "energy_per_round=100", status="diverged")
+    (folder / "runs" / "energy_per_round=1000" / "summary.json").unlink()
+    sweep = load_sweep(folder)
+    assert sweep.runs["status"].tolist() == ["unfinished", "interrupted", "diverged", "unfinished"]
+    study = study_of(sweep)
+    assert study.runs[ENERGY].tolist() == [100]
+    text = page(study, [], [])
+    assert "1 run. Not drawn: 2 unfinished, 1 interrupted." in text
+    assert "1 diverged, and count with their score after that." in text
+
+
+def test_runs_cut_short_on_purpose_are_drawn(tmp_path: Path) -> None:
+    folder = written_sweep(tmp_path, **{ENERGY: [1, 10]})
+    for run in ("energy_per_round=1", "energy_per_round=10"):
+        set_summary(folder, run, rounds=20)
+    (folder / "sweep.json").write_text(json.dumps({"rounds": 20}))  # as `--rounds 20` leaves it
+    assert load_sweep(folder).runs["status"].tolist() == ["done", "done"]
+
+
+def test_scores_of_different_kinds_are_not_mixed(tmp_path: Path) -> None:
+    folder = written_sweep(tmp_path, **{ENERGY: [1, 10]})
+    metric = {"name": "val_perplexity", "final": 4.0, "best": 4.0}
+    set_summary(folder, "energy_per_round=1", metric=metric)
+    with pytest.raises(StudyError, match=r"metrics \(val_accuracy, val_perplexity\), which cannot"):
+        study_of(load_sweep(folder))
+
+
+def test_a_sweep_of_one_run_has_a_page(tmp_path: Path) -> None:
+    folder = written_sweep(tmp_path, **{ENERGY: [10]})
+    main_ends(["report", str(folder)])
+    assert "<p>1 run.</p>" in (folder / "report.html").read_text()
+    assert (folder / "figures" / "metric_by_scheme.png").is_file()
+
+
+def test_schemes_without_room_are_counted(tmp_path: Path) -> None:
+    points = [
+        {"label": f"scheme {i}", "uplink.power_control.threshold": i / 100} for i in range(1, 16)
+    ]
+    study = study_of(load_sweep(written_sweep(tmp_path, points=points, **{ENERGY: [1, 10]})))
+    drawn = {picture.name: picture for picture in pictures(study)}
+    caption = drawn["metric_against_energy_per_round"].caption
+    assert caption == "One seed. 12 of 15 schemes are drawn."
+    assert "schemes are drawn" not in drawn["metric_by_scheme"].caption  # it has a row for each
+    assert "scheme 15: " not in drawn["metric_against_energy_per_round"].alt
+    assert list(power_to_reach(study, [0.6])[0].needs) == [point["label"] for point in points]
+
+
+def test_what_differs_between_two_sweeps_is_a_setting(tmp_path: Path) -> None:
+    axes = {ENERGY: [1, 10]}
+    one = written_sweep(tmp_path / "a", **axes)
+    uplink = BASE["uplink"] | {"compressor": {"name": "laser", "rank": 2}}
+    other = written_sweep(tmp_path / "b", base={"uplink": uplink, "seed": 4}, **axes)
+    third = written_sweep(tmp_path / "c", base={"task": BASE["task"] | {"model": "mlp"}}, **axes)
+    sweep = load_sweep(one, other, third)
+    assert sweep.settings == (ENERGY, "seed", "uplink.compressor.rank", "task.model")
+    assert sweep.runs["uplink.compressor.rank"].tolist() == [4, 4, 2, 2, 4, 4]
+    assert sweep.runs["task.model"].tolist() == ["linear"] * 4 + ["mlp"] * 2
+    assert sweep.runs["sweep"].tolist() == [str(f) for f in (one, one, other, other, third, third)]
+    assert len(study_of(sweep).epochs) == 6 * 3  # runs of the same name are not mixed up
+    with pytest.raises(FolderError, match="is given twice; name each sweep once"):
+        load_sweep(one, other, one)
 
 
 def test_two_sweeps_are_drawn_together(known: Path, tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ BAD_AXES = {
         {"seed": [1], "points": [{"seed": 2}]},
         "seed stands on two axes of the sweep; keep one of them.",
     ),
+    "value twice": (
+        {"uplink.compressor": ["identity", {"name": "laser"}, {"name": "laser"}]},
+        "uplink.compressor {'name': 'laser'} (a mapping) is there twice; keep one of them.",
+    ),
+    "row twice": (
+        {"zip": [{"seed": [1, 2, 1], ENERGY: [1, 2, 1]}]},
+        f"seed 1, {ENERGY} 1 is there twice; keep one of them.",
+    ),
     "name": (
         {"name": ["a", "b"]},
         "name cannot vary: it names the scenario. Vary a setting of task, uplink or downlink, or "
@@ -218,6 +226,16 @@ def test_nothing_to_vary_and_too_much_are_refused() -> None:
         plan_of(scenario())
     with pytest.raises(SweepError, match=r"at most 10,000 runs; its axes give 10,201\."):
         plan_of(scenario(seed=list(range(101)), **{ENERGY: list(range(1, 102))}))
+    many = list(range(1, 201))  # 320 billion, which would not fit in memory
+    axes = {
+        "seed": many,
+        ENERGY: many,
+        "task.workers": many,
+        "task.epochs": many,
+        "task.batch_size": many,
+    }
+    with pytest.raises(SweepError, match=r"its axes give 320,000,000,000\."):
+        plan_of(scenario(**axes))
 
 
 def test_the_plan_is_printed_without_tensorflow() -> None:
@@ -258,6 +276,10 @@ def test_the_folder_of_a_run_and_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FolderError, match="is a file; give a folder"):
         SweepFolder(tmp_path / "file").make()
+    with pytest.raises(FolderError, match=r"cannot be written: Not a directory\."):
+        SweepFolder(tmp_path / "file" / "s").make()
+    with pytest.raises(FolderError, match=r"cannot be written: File name too long\."):
+        SweepFolder(tmp_path / ("x" * 300)).make()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "scenario.yaml").write_text("")
     with pytest.raises(FolderError, match="holds a single run; give a sweep another folder"):

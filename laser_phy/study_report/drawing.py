@@ -21,6 +21,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#7
 DASHES = ("-", "--", "-.", ":")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _LOG_FROM = 8.0
+_LEAST_REM, _LARGEST_REM = 4.4, 8.0
+"""Of an inch on a page: its letters of 10 points are then 10 to 18 pixels high."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,12 @@ class Picture:
     figure: Figure
 
     @property
-    def width_rem(self) -> int:
-        """What it takes to be read, in letters' heights: on a phone a wide figure scrolls."""
-        return round(2.6 * self.figure.get_figwidth())
+    def widths_rem(self) -> tuple[float, float]:
+        """The least and the largest width on a page, in letters' heights: on a phone a wide figure
+        scrolls rather than shrinks, and a small one does not fill a screen.
+        """
+        inches = self.figure.get_figwidth()
+        return round(_LEAST_REM * inches, 1), round(_LARGEST_REM * inches, 1)
 
     @cached_property
     def svg(self) -> str:
@@ -67,15 +72,21 @@ class Picture:
             raise FolderError(f"{folder}: cannot be written: {error.strerror}.") from None
 
 
-def canvas(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 4.2) -> Any:
-    """A figure and its axes, flat. Not pyplot: it has state of its own, and looks for a screen."""
+def canvas(panels: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Any]]:
+    """A figure and its panels, two beside each other. Not pyplot: it has state of its own, and
+    looks for a screen.
+    """
+    columns = min(panels, 2)
+    rows = -(-panels // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axis in axes.flat:
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    for axis in axes[panels:]:
+        axis.remove()
+    for axis in axes[:panels]:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes.flat)
+    return figure, axes[:panels]
 
 
 def style(index: int) -> dict[str, Any]:
@@ -111,7 +122,20 @@ def scale_x(axis: Any, column: str, values: Sequence[float]) -> None:
         axis.minorticks_off()
 
 
-def legend(axis: Any, count: int) -> None:
-    """Beside the lines, smaller where there are many."""
-    if count > 1:
-        axis.legend(frameon=False, fontsize=8 if count < 7 else 6.5)
+def legend(figure: Figure, axis: Any) -> None:
+    """Below the figure, where it hides no line, for the lines of one of its panels."""
+    handles, labels = axis.get_legend_handles_labels()
+    if len(labels) < 2:
+        return
+    columns = _legend_columns(labels, figure.get_figwidth())
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+    )
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """As many as fit, of the longest label: a letter is 0.065 inches wide, a line and gap 0.6."""
+    longest = max(map(len, labels))
+    return max(1, min(len(labels), int(width / (0.065 * longest + 0.6))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ _MOST_AXES = 4
 _MOST_PANELS = 4
 _MOST_ALT = 12
 _MANY = 5
+_MOST_ROWS = 40
 
 
 def pictures(study: Study) -> Iterator[Picture]:
@@ -35,9 +36,8 @@ def pictures(study: Study) -> Iterator[Picture]:
 def metric_against(study: Study, axis: str) -> Picture:
     """Score against an axis, a line a scheme, a band from the lowest to the highest seed."""
     figure, (plot,) = canvas()
-    lines = study.lines(axis)
     said = []
-    for index, line in enumerate(lines):
+    for index, line in enumerate(study.lines(axis)):
         table = line.runs.groupby(axis)["score"].agg(["mean", "min", "max"]).sort_index()
         table *= study.scale
         plot.plot(table.index, table["mean"], label=line.name, **style(index))
@@ -46,12 +46,12 @@ def metric_against(study: Study, axis: str) -> Picture:
     scale_x(plot, axis, study.runs[axis])
     plot.set_xlabel(study.label(axis))
     plot.set_ylabel(study.metric_label)
-    legend(plot, len(lines))
+    legend(figure, plot)
     key = study.key(axis)
     return Picture(
         f"metric_against_{key.replace('.', '_')}",
-        sentence(f"{study.metric_label} against {study.label(axis)}"),
-        f"Mean over {_seeds(study)}; the band goes from the lowest to the highest.",
+        sentence(f"{study.metric_name} against {study.title_of(axis)}"),
+        _seeds(study, "band") + study.missing_lines(axis),
         _told(f"{study.metric_label} against {study.label(axis)}", said, study.unit),
         figure,
     )
@@ -60,29 +60,33 @@ def metric_against(study: Study, axis: str) -> Picture:
 def metric_by_scheme(study: Study) -> Picture:
     """Score of every scheme, a mark a value of the first axis, from the lowest to the highest."""
     axis = study.numeric[0] if study.numeric else None
-    lines = study.lines(axis)
-    figure, (plot,) = canvas(height=1.2 + 0.32 * len(lines))
+    lines = study.schemes(axis)[:_MOST_ROWS]
+    figure, (plot,) = canvas(width=6.4, height=1.2 + 0.3 * len(lines))
     said: list[tuple[str, list[tuple[str, float]]]] = [(line.name, []) for line in lines]
     values = spread(sorted(study.runs[axis].unique()), _MOST_PANELS) if axis else [None]
     for index, value in enumerate(values):
-        name = f"{study.key(axis)} {value:g}" if axis else ""
+        name = f"{study.key(axis)} {value:g}".replace("_", " ") if axis else ""
+        if name:
+            plot.plot([], [], label=name, **style(index) | {"linestyle": "none"})
         for row, line in enumerate(lines):
             part = line.runs if axis is None else line.runs[line.runs[axis] == value]
             scores = part["score"] * study.scale
             if scores.empty:
                 continue
             look = style(index) | {"linestyle": "none", "markersize": 7}
-            plot.plot(scores.mean(), row, label=name if row == 0 else None, **look)
+            plot.plot(scores.mean(), row, **look)
             plot.hlines(row, scores.min(), scores.max(), color=look["color"], lw=1.5)
             said[row][1].append((name or "one setting", float(scores.mean())))
     plot.set_yticks(range(len(lines)), [line.name for line in lines])
     plot.invert_yaxis()
     plot.set_xlabel(study.metric_label)
-    legend(plot, len(values))
+    legend(figure, plot)
+    count = len(study.schemes(axis))
+    more = f" {len(lines)} of {count} schemes are drawn." if len(lines) < count else ""
     return Picture(
         "metric_by_scheme",
-        sentence(f"{study.metric_label} of every scheme"),
-        f"Mean over {_seeds(study)}; a line from the lowest to the highest.",
+        sentence(f"{study.metric_name} of every scheme"),
+        _seeds(study, "line") + more,
         _told(f"{study.metric_label} of every scheme", said, study.unit),
         figure,
     )
@@ -93,12 +97,11 @@ def metric_against_air_time(study: Study) -> Picture:
     epochs = _with_air_time(study)
     metric = study.metric if not study.score.startswith("ema_") else f"ema_{study.metric}"
     panels = _panels(study, epochs)
-    figure, plots = canvas(columns=len(panels), width=6.4 if len(panels) == 1 else 4.6)
+    figure, plots = canvas(len(panels))
     said: list[tuple[str, list[tuple[str, float]]]] = []
     longest = epochs.groupby([SWEEP, RUN])["air_time_s"].max()
     for plot, (title, part) in zip(plots, panels, strict=True):
-        lines = study.lines(study.power, part)
-        for index, line in enumerate(lines):
+        for index, line in enumerate(study.lines(study.power, part)):
             grouped = line.runs.groupby("epoch")
             x, y = grouped["air_time_s"].mean(), grouped[metric].mean() * study.scale
             look = style(index) | {"markersize": 2.5}
@@ -113,12 +116,12 @@ def metric_against_air_time(study: Study) -> Picture:
             plot.set_xscale("log")
         plot.set_title(title, fontsize=10)
         plot.set_xlabel("time on the air (s)")
-        legend(plot, len(lines) if plot is plots[0] else 0)
-    plots[0].set_ylabel(study.metric_label.replace(", best epoch", ""))
+    _label_rows(plots, study.metric_label.replace(", best epoch", ""))
+    legend(figure, plots[0])
     return Picture(
         "metric_against_air_time",
-        sentence(f"{study.metric_label} against time on the air"),
-        f"A mark an epoch; mean over {_seeds(study)}, the band from the lowest to the highest.",
+        sentence(f"{study.metric_name.replace(', best epoch', '')} against time on the air"),
+        f"A mark an epoch. {_seeds(study, 'band')}{study.missing_lines(study.power)}",
         _told(f"{study.metric_label} against the time on the air", said, study.unit, "at the end"),
         figure,
     )
@@ -126,8 +129,9 @@ def metric_against_air_time(study: Study) -> Picture:
 
 def nmse_against_snr(study: Study) -> Picture:
     """Error of the decoded sum, and of the gradient, against the measured SNR of the uplink."""
-    figure, plots = canvas(columns=2, width=4.8)
-    lines = study.lines(study.numeric[0] if study.numeric else None)
+    figure, plots = canvas(2)
+    axis = study.numeric[0] if study.numeric else None
+    lines = study.lines(axis)
     said = []
     for plot, (column, title) in zip(
         plots,
@@ -147,13 +151,14 @@ def nmse_against_snr(study: Study) -> Picture:
         plot.set_title(title, fontsize=10)
         plot.set_xlabel("measured SNR of the uplink (dB)")
     plots[0].set_ylabel("NMSE (dB)")
-    legend(plots[0], len(lines))
+    legend(figure, plots[0])
     return Picture(
         "nmse_against_snr",
         "Error of the link against its SNR",
         "Means over a run and over seeds. Above 0 dB one round's estimate is further from the "
         "truth than nothing at all would be; training goes well all the same where errors average "
-        "out over rounds, and where error feedback sends later what was left out now.",
+        f"out over rounds, and where error feedback sends later what was left out now."
+        f"{study.missing_lines(axis)}",
         _told("NMSE of what was sent against the measured uplink SNR", said, " dB"),
         figure,
     )
@@ -165,16 +170,21 @@ def heat_map(study: Study) -> Picture:
     rest = [c for c in (*study.numeric, *study.named) if c != across]
     if len(study.numeric) >= 2:
         down = study.numeric[1]
-        panels = [(line.name, line.runs) for line in _by_named(study, runs)][:_MOST_PANELS]
+        groups = list(study.groups(runs, study.named))
+        panels = [(line.name if len(groups) > 1 else "", line.runs) for line in groups]
     else:
         down = "scheme"
         lines = study.lines(across)
         names = pd.concat([pd.Series(line.name, index=line.runs.index) for line in lines])
         runs = runs.loc[names.index].assign(scheme=names)
         panels = [("", runs)]
-    figure, plots = canvas(columns=len(panels), width=5.4 if len(panels) == 1 else 4.4)
+    missing = len(panels) - _MOST_PANELS
+    panels = panels[:_MOST_PANELS]
+    rows = runs[down].nunique()
+    figure, plots = canvas(len(panels), height=1.3 + 0.42 * max(rows, 3))
     low, high = runs["score"].min() * study.scale, runs["score"].max() * study.scale
-    said, image = [], None
+    said: list[tuple[str, list[tuple[str, float]]]] = []
+    image: Any = None
     for plot, (title, part) in zip(plots, panels, strict=True):
         grid = part.pivot_table(index=down, columns=across, values="score", sort=down != "scheme")
         grid = grid[sorted(grid.columns)] * study.scale
@@ -190,34 +200,38 @@ def heat_map(study: Study) -> Picture:
         plot.set_yticks(range(len(grid.index)), [_tick(value) for value in grid.index])
         plot.set_title(title, fontsize=10)
         plot.set_xlabel(study.label(across))
-        _numbers(plot, grid, (low + high) / 2)
+        _numbers(plot, grid, (low + high) / 2, study)
         for row in grid.index:
             name = f"{title} {'' if down == 'scheme' else study.key(down)} {_tick(row)}".strip()
             said.append((name, [(_tick(x), float(y)) for x, y in grid.loc[row].items()]))
-    plots[0].set_ylabel("" if down == "scheme" else study.label(down))
+    _label_rows(plots, "" if down == "scheme" else study.label(down))
     figure.colorbar(image, ax=plots, label=study.metric_label)
-    other = "scheme" if down == "scheme" else study.label(down)
+    other = "scheme" if down == "scheme" else study.title_of(down)
     more = [study.key(c) for c in rest if c != down and c not in study.named]
-    over = f" and over {', '.join(more)}" if more else ""
+    over = f" Mean over {', '.join(more)}." if more else ""
+    left = f" {len(panels)} of {len(panels) + missing} schemes are drawn." if missing > 0 else ""
     return Picture(
         "metric_map",
-        sentence(f"{study.metric_label} over {study.label(across)} and {other}"),
-        f"Mean over {_seeds(study)}{over}.",
+        sentence(f"{study.metric_name} over {study.title_of(across)} and {other}"),
+        f"{_seeds(study)}{over}{left}",
         _told(f"Map of the {study.metric_label}", said, study.unit),
         figure,
     )
 
 
-def _by_named(study: Study, runs: pd.DataFrame) -> list[Line]:
-    return list(study.groups(runs, study.named))
+def _label_rows(plots: Sequence[Any], label: str) -> None:
+    """The label of the axis up, at the first panel of every row of two."""
+    for plot in plots[::2]:
+        plot.set_ylabel(label)
 
 
-def _numbers(plot: Any, grid: pd.DataFrame, middle: float) -> None:
+def _numbers(plot: Any, grid: pd.DataFrame, middle: float, study: Study) -> None:
     for i, row in enumerate(grid.to_numpy(dtype=float)):
         for j, value in enumerate(row):
             if np.isfinite(value):
                 colour = "black" if value > middle else "white"
-                plot.text(j, i, f"{value:.3g}", ha="center", va="center", color=colour, size=8)
+                text = f"{value:.1f}" if study.unit else f"{value:.3g}"
+                plot.text(j, i, text, ha="center", va="center", color=colour, size=8)
 
 
 def _tick(value: object) -> str:
@@ -250,8 +264,12 @@ def _panels(study: Study, epochs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]
     return [(f"{key} {power:g}", epochs[epochs[study.power] == power]) for power in powers]
 
 
-def _seeds(study: Study) -> str:
-    return f"{study.seeds} seeds" if study.seeds > 1 else "one seed"
+def _seeds(study: Study, spread: str = "") -> str:
+    """What was averaged over, and what shows the spread."""
+    if study.seeds < 2:
+        return "One seed."
+    shown = f"; the {spread} goes from the lowest to the highest" if spread else ""
+    return f"Mean over {study.seeds} seeds{shown}."
 
 
 def _told(

@@ -39,22 +39,21 @@ def page(study: Study, figures: Sequence[Picture], needs: Sequence[TargetRow]) -
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(text)
     columns, rows = _runs(study)
-    schemes = list(needs[0].needs) if needs else []
     return template.render(
         title=study.title,
         descriptions=[s.description for s in study.sweep.scenarios if s.description],
         summary=_summary(study),
         metric=study.metric_label,
         power=study.label(study.power) if study.power else "",
-        schemes=schemes,
-        needs=[_need_row(study, row) for row in needs],
+        targets=[score_text(study, row.target) for row in needs],
+        needs=_need_rows(study, needs),
         figures=[
             {
                 "title": one.title,
                 "caption": one.caption,
                 "alt": one.alt,
                 "source": _inline(one),
-                "width_rem": one.width_rem,
+                "widths": one.widths_rem,
             }
             for one in figures
         ],
@@ -69,21 +68,29 @@ def score_text(study: Study, value: float) -> str:
     return f"{value * study.scale:.1f}{study.unit}" if study.unit else f"{value:.4g}"
 
 
-def _need_row(study: Study, row: TargetRow) -> dict[str, Any]:
+def _need_rows(study: Study, targets: Sequence[TargetRow]) -> list[dict[str, Any]]:
+    """A row a scheme, a cell a target."""
     unit = " dB" if study.power and study.power.endswith("_db") else ""
-    cells = [
-        {"need": need.text(unit), "ratio": row.ratios[name]} for name, need in row.needs.items()
+    return [
+        {
+            "scheme": name,
+            "cells": [
+                {"need": row.needs[name].text(unit), "ratio": row.ratios[name]} for row in targets
+            ],
+        }
+        for name in (targets[0].needs if targets else ())
     ]
-    return {"target": score_text(study, row.target), "cells": cells}
 
 
 def _summary(study: Study) -> str:
     settings = [
-        f"{study.key(column)} ({study.runs[column].nunique(dropna=False)} values)"
+        f"{study.key(column).replace('_', ' ')} ({study.runs[column].nunique(dropna=False)} values)"
         for column in study.varying
     ]
-    left = f" {study.left_out} more have no score." if study.left_out else ""
-    return f"{len(study.runs)} runs that differ in {', '.join(settings) or 'nothing'}.{left}"
+    count = len(study.runs)
+    runs = "1 run" if count == 1 else f"{count} runs"
+    differ = f" that differ in {', '.join(settings)}" if settings else ""
+    return " ".join([f"{runs}{differ}.", *study.remarks()])
 
 
 def _runs(study: Study) -> tuple[list[str], list[list[Cell]]]:
@@ -92,12 +99,18 @@ def _runs(study: Study) -> tuple[list[str], list[list[Cell]]]:
     scores = [c for c in ("final", "best", "ema_final", "ema_best") if c in runs]
     link = [c for c in _LINK if c in runs]
     columns = [*several, *study.varying, STATUS, *scores, *link, RUN]
-    names = [c if c in (LABEL, *several) else study.key(c).replace("_", " ") for c in columns]
+    names = [_heading(study, c) for c in columns]
     rows = [
         [_cell(study, column, row[column], column in scores) for column in columns]
         for row in runs.to_dict("records")
     ]
     return names, rows
+
+
+def _heading(study: Study, column: str) -> str:
+    if column in _LINK:
+        return study.label(column)
+    return column if column in (LABEL, SWEEP) else study.key(column).replace("_", " ")
 
 
 def _cell(study: Study, column: str, value: Any, is_score: bool) -> Cell:

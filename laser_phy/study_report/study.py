@@ -15,23 +15,29 @@ from pandas.api.types import is_numeric_dtype
 
 from laser_phy.problems import Refusal
 from laser_phy.sweeps.axes import LABEL
+from laser_phy.sweeps.folder import FINISHED
 from laser_phy.sweeps.naming import in_short, short_keys
-from laser_phy.sweeps.results import RUN, SWEEP, Sweep
+from laser_phy.sweeps.results import RUN, STATUS, SWEEP, Sweep
 
 Score = Literal["final", "best", "ema_final", "ema_best"]
 SEED = "seed"
 POWERS = ("uplink.power.energy_per_round", "uplink.power.snr_db")
 _PLAIN = (LABEL, "uplink.compressor", "uplink.channel", "task.model", "task.dataset")
-_MOST_LINES = 12
+MOST_LINES = 12
 
 UNITS = {
-    "energy_per_round": "energy a worker and round (noise is 1 a real)",
+    "energy_per_round": "energy per round (noise variance 1 per real)",
     "snr_db": "SNR per data symbol (dB)",
     "speed_mps": "speed (m/s)",
     "delay_spread_s": "delay spread (s)",
     "carrier_hz": "carrier (Hz)",
     "pilot_snr_db": "SNR of the pilots (dB)",
     "age_s": "age of the channel knowledge (s)",
+    "uplink_snr_db": "uplink SNR (dB)",
+    "uplink_nmse_db": "uplink NMSE (dB)",
+    "gradient_nmse_db": "gradient NMSE (dB)",
+    "air_time_ms": "air time (ms)",
+    "symbols_per_round": "symbols",
     "rank": "rank",
     "workers": "workers",
     "antennas": "antennas at the server",
@@ -62,7 +68,7 @@ class Study:
         score: which of its values counts.
         numeric: axes with numbers, the power first.
         named: settings that tell schemes apart.
-        left_out: runs without a score.
+        left_out: runs that are not drawn, by why.
     """
 
     sweep: Sweep
@@ -72,7 +78,7 @@ class Study:
     score: Score
     numeric: tuple[str, ...]
     named: tuple[str, ...]
-    left_out: int
+    left_out: dict[str, int]
 
     @property
     def title(self) -> str:
@@ -112,10 +118,30 @@ class Study:
     def seeds(self) -> int:
         return int(self.runs[SEED].nunique()) if SEED in self.runs else 1
 
+    def remarks(self) -> list[str]:
+        """What a reader must know about the runs before reading the figures."""
+        said = []
+        if self.left_out:
+            parts = ", ".join(f"{count} {why}" for why, count in self.left_out.items())
+            said.append(f"Not drawn: {parts}.")
+        diverged = int((self.runs[STATUS] == "diverged").sum())
+        if diverged:
+            said.append(f"{diverged} diverged, and count with their score after that.")
+        return said
+
+    @property
+    def metric_name(self) -> str:
+        """The label without its unit, for titles."""
+        return without_unit(self.metric_label)
+
     def label(self, column: str) -> str:
         """The name of an axis, with its unit."""
         key = column.split(".")[-1]
         return UNITS.get(key, self.key(column).replace("_", " "))
+
+    def title_of(self, column: str) -> str:
+        """The name of an axis without its unit, for titles."""
+        return without_unit(self.label(column))
 
     def key(self, column: str) -> str:
         return short_keys([c for c in self.sweep.settings if c != LABEL]).get(column, column)
@@ -123,23 +149,33 @@ class Study:
     def name(self, values: dict[str, object]) -> str:
         """What a line is called: `laser rank 4, transmitter none`."""
         parts = [
-            in_short(value) if column in _PLAIN else f"{self.key(column)} {in_short(value)}"
+            in_short(value) if _is_plain(column) else f"{self.key(column)} {in_short(value)}"
             for column, value in values.items()
         ]
         return ", ".join(part.replace("_", " ") for part in parts) or self.title
 
-    def lines(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
-        """The runs by everything but `axis` and seed, in the order of the sweep.
-
-        Where that is too many lines, other axes are thinned out to three values.
-        """
+    def schemes(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
+        """The runs by everything but `axis` and seed, in the order of the sweep."""
         runs = self.runs if table is None else table
         others = [column for column in self.numeric if column != axis]
-        columns = [*self.named, *others]
-        if len(runs.groupby(columns, dropna=False)) > _MOST_LINES if columns else False:
-            for column in others:
+        return list(self.groups(runs, [*self.named, *others]))
+
+    def lines(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
+        """The schemes that a figure has room for: where there are too many, other axes are thinned
+        out to three values, and then the first ones count (`missing_lines` says so).
+        """
+        runs = self.runs if table is None else table
+        lines = self.schemes(axis, runs)
+        if len(lines) > MOST_LINES:
+            for column in (column for column in self.numeric if column != axis):
                 runs = runs[runs[column].isin(spread(sorted(runs[column].dropna().unique()), 3))]
-        return list(self.groups(runs, columns))[:_MOST_LINES]
+            lines = self.schemes(axis, runs)
+        return lines[:MOST_LINES]
+
+    def missing_lines(self, axis: str | None = None) -> str:
+        """A sentence about schemes that a figure has no room for; empty where all are drawn."""
+        drawn, count = len(self.lines(axis)), len(self.schemes(axis))
+        return f" {drawn} of {count} schemes are drawn." if drawn < count else ""
 
     def groups(self, runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[Line]:
         """Runs that agree in the columns, in the order of the sweep."""
@@ -164,16 +200,24 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
         tune: settings of which every scheme gets its best value, by its mean score over seeds.
 
     Raises:
-        StudyError: no run has a score yet, or a setting to tune that does not vary.
+        StudyError: no run has a score yet, runs have scores of different kinds, or a setting to
+            tune that does not vary.
     """
     runs = sweep.runs.copy()
-    known = score in runs and runs[score].notna()
-    if not isinstance(known, pd.Series) or not known.any():
+    ended = runs[STATUS].isin(FINISHED)
+    known = ended & (runs[score].notna() if score in runs else False)
+    if not known.any():
         paths = " and ".join(str(path) for path in sweep.paths)
-        why = "no run of it has ended" if score == "final" else f"its runs have no {score} value"
-        raise StudyError(f"{paths}: there is nothing to draw: {why}.")
-    runs["score"] = runs[score]
+        why = "its runs have no {score} value" if ended.any() else "no run of it has ended"
+        raise StudyError(f"{paths}: there is nothing to draw: {why.format(score=score)}.")
+    runs["score"] = runs.get(score)
     chosen = runs[known].reset_index(drop=True)
+    metrics = sorted(chosen["metric"].unique())
+    if len(metrics) > 1:
+        raise StudyError(
+            f"the runs have different test metrics ({', '.join(metrics)}), which cannot be drawn "
+            "in one figure; report sweeps of one metric together."
+        )
     for column in tune:
         chosen = _tuned(chosen, column, sweep.settings)
     numeric, named = _axes(chosen, sweep.settings)
@@ -186,8 +230,22 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
         score,
         numeric,
         named,
-        int(len(runs) - len(chosen)),
+        _left_out(runs, known, ended),
     )
+
+
+def _left_out(runs: pd.DataFrame, known: pd.Series, ended: pd.Series) -> dict[str, int]:
+    why = runs[STATUS].where(~ended, "without a score")[~known]
+    return {str(status): int(count) for status, count in why.value_counts().items()}
+
+
+def without_unit(label: str) -> str:
+    """A label without the unit that stands behind it in brackets."""
+    return label.rsplit(" (", 1)[0]
+
+
+def _is_plain(column: str) -> bool:
+    return column in _PLAIN or column.endswith(".name")
 
 
 def _tuned(runs: pd.DataFrame, column: str, settings: Sequence[str]) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def power_to_reach(study: Study, targets: Sequence[float] = ()) -> list[TargetRo
                 f"{study.title} varies {', '.join(study.sweep.settings)}."
             )
         return []
-    curves = {line.name: mean_curve(line, study.power) for line in study.lines(study.power)}
+    curves = {line.name: mean_curve(line, study.power) for line in study.schemes(study.power)}
     chosen = list(targets) or _targets(study, list(curves.values()))
     return [_row(study, target, curves) for target in chosen]
 

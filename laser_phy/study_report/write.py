@@ -32,7 +32,7 @@ class Report:
 
     def in_words(self) -> list[str]:
         """What came out, a line each."""
-        lines = []
+        lines: list[str] = []
         for row in self.needs:
             needs = "; ".join(
                 f"{name} {need.text('')} (ratio {row.ratios[name]})"
@@ -41,6 +41,7 @@ class Report:
             lines.append(f"To reach {score_text(self.study, row.target)}: {needs}")
         if lines and self.study.power:
             lines.insert(0, f"Power needed, in {self.study.label(self.study.power)}:")
+        lines += self.study.remarks()
         lines += [f"Page: {self.page}", f"Figures: {self.page.parent / 'figures'}, PNG and SVG"]
         return lines
 

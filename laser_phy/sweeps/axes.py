@@ -16,6 +16,8 @@ Knows paths and values alone, not what a scenario is.
 from __future__ import annotations
 
 import itertools
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +91,15 @@ def axes_of(sweep: Mapping[str, Sequence[Any]]) -> list[Axis]:
         else:
             points = [Point({key: v}, where=(key, index)) for index, v in enumerate(values)]
             axes.append(Axis(tuple(points)))
+    for axis in axes:
+        _refuse_repeats(axis)
     _refuse_overlap(axes)
     return axes
+
+
+def count_of(sweep: Mapping[str, Sequence[Any]]) -> int:
+    """How many combinations there are."""
+    return math.prod(len(axis.points) for axis in axes_of(sweep))
 
 
 def cells_of(sweep: Mapping[str, Sequence[Any]]) -> list[Cell]:
@@ -149,6 +158,16 @@ def _listed(points: Sequence[Any]) -> Axis:
         if labels.count(label) > 1:
             raise AxesError((POINTS,), f"points must have different labels; {label!r} is on two.")
     return Axis(tuple(found))
+
+
+def _refuse_repeats(axis: Axis) -> None:
+    seen: set[str] = set()
+    for point in axis.points:
+        text = json.dumps([point.label, point.changes], sort_keys=True, default=str)
+        if text in seen:
+            values = ", ".join(f"{path} {shown(value)}" for path, value in point.changes.items())
+            raise AxesError(point.where, f"{values} is there twice; keep one of them.")
+        seen.add(text)
 
 
 def _refuse_overlap(axes: Sequence[Axis]) -> None:

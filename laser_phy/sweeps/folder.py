@@ -22,6 +22,9 @@ from laser_phy.scenario import Scenario, ScenarioError, load_scenario
 from laser_phy.sweeps.plan import Plan, PlannedRun, written
 
 FINISHED = ("done", "diverged")
+UNFINISHED = "unfinished"
+ROUNDS = "rounds"
+"""Key of `sweep.json`: after how many rounds the last call stops every run, null for none."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,14 @@ class SweepFolder:
         Raises:
             FolderError: a file, the folder of a single run, or a place that cannot be written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise FolderError(f"--out {self.path}: is a file; give a folder.")
-        if RunFolder(self.path).scenario.exists():
-            raise FolderError(
-                f"--out {self.path}: holds a single run; give a sweep another folder with --out."
-            )
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise FolderError(f"--out {self.path}: is a file; give a folder.")
+            if RunFolder(self.path).scenario.exists():
+                raise FolderError(
+                    f"--out {self.path}: holds a single run; give a sweep another folder with "
+                    "--out."
+                )
             (self.path / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FolderError(f"--out {self.path}: cannot be written: {error.strerror}.") from None
@@ -92,6 +96,8 @@ class SweepFolder:
         Raises:
             FolderError: there is none.
         """
+        if not self.path.is_dir():
+            raise FolderError(f"{self.path}: there is no such folder.")
         if not self.scenario.is_file():
             raise FolderError(f"{self.path}: holds no sweep: there is no {self.scenario.name}.")
         return load_scenario(self.scenario)
@@ -134,7 +140,11 @@ def finished(folder: RunFolder, rounds: int | None = None) -> bool:
     return bool(summary["status"] == "diverged" or summary["rounds"] >= wanted)
 
 
-def status_of(folder: RunFolder) -> str:
-    """`done`, `diverged` or `interrupted` as the summary has it, `unfinished` without one."""
+def status_of(folder: RunFolder, rounds: int | None = None) -> str:
+    """`done`, `diverged` or `interrupted` as the summary has it; `unfinished` where there is none,
+    or one of a part of the run, such as the short one that tells how long the others take.
+    """
     summary = folder.read_summary()
-    return str(summary["status"]) if summary is not None else "unfinished"
+    if summary is None or (summary["status"] == "done" and not finished(folder, rounds)):
+        return UNFINISHED
+    return str(summary["status"])

@@ -12,7 +12,7 @@ from laser_phy import source
 from laser_phy.problems import Refusal
 from laser_phy.scenario import Scenario
 from laser_phy.settings import SettingsError
-from laser_phy.sweeps.axes import LABEL, Cell, cells_of, ordered
+from laser_phy.sweeps.axes import LABEL, Cell, cells_of, count_of, ordered
 from laser_phy.sweeps.naming import cell_names, in_short
 
 MOST_RUNS = 10_000
@@ -93,12 +93,13 @@ def plan_of(scenario: Scenario) -> Plan:
             "`sweep: {uplink.power.energy_per_round: [25, 100, 400], seed: [1, 2, 3]}`, or use "
             "laser-phy run."
         )
-    cells = cells_of(scenario.sweep)
-    if len(cells) > MOST_RUNS:
+    count = count_of(scenario.sweep)  # before they are made, which may be more than fit in memory
+    if count > MOST_RUNS:
         raise SweepError(
-            f"sweep must have at most {MOST_RUNS:,} runs; its axes give {len(cells):,}. Take "
+            f"sweep must have at most {MOST_RUNS:,} runs; its axes give {count:,}. Take "
             "values off, or list the combinations you want under `points`."
         )
+    cells = cells_of(scenario.sweep)
     whole, short = scenario.to_config() | {"sweep": {}}, written(scenario)
     runs, refused = [], []
     for cell, name in zip(cells, cell_names(cells), strict=True):

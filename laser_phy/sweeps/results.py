@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from laser_phy.folder import RunFolder
+from laser_phy.folder import FolderError, RunFolder
 from laser_phy.progress import clock
 from laser_phy.scenario import Scenario
 from laser_phy.sweeps.axes import LABEL
-from laser_phy.sweeps.folder import SweepFolder, status_of
+from laser_phy.sweeps.folder import ROUNDS, SweepFolder, status_of
+from laser_phy.sweeps.joining import columns_of, refuse_twice, titles
 from laser_phy.sweeps.naming import in_short
-from laser_phy.sweeps.plan import Plan, plan_of
+from laser_phy.sweeps.plan import Plan, PlannedRun, plan_of
 
 RUN, SWEEP, STATUS = "run", "sweep", "status"
 
@@ -55,44 +57,48 @@ class Sweep:
         lines += [f"FAILED {name}: {why}" for name, why in self.failed.items()]
         for path in self.paths:
             lines.append(f"Table: {SweepFolder(path).parquet} and {SweepFolder(path).csv.name}")
-            lines.append(f"Figures and a page to read: laser-phy report {path}")
+            lines.append(f"Figures and a page to read: laser-phy report {shlex.quote(str(path))}")
         return lines
 
 
 def load_sweep(path: str | Path, *more: str | Path) -> Sweep:
     """Read the folder of a sweep; with several folders, their runs in one table.
 
-    What varies in one and is fixed in another has the fixed value there. What is in the folder
-    counts, also while the sweep goes on.
+    What varies in one and is fixed in another has the fixed value there, and what is fixed in each
+    but differs between them varies too. What is in the folder counts, also while the sweep goes on.
 
     Raises:
-        FolderError: no sweep was written there.
+        FolderError: no sweep was written there, or a folder is given twice.
     """
     folders = [SweepFolder(Path(one)) for one in (path, *more)]
+    refuse_twice(folders)
     scenarios = [folder.read_scenario() for folder in folders]
     plans = [plan_of(scenario) for scenario in scenarios]
-    columns = tuple(dict.fromkeys(column for plan in plans for column in plan.columns))
-    pairs = list(zip(plans, folders, strict=True))
+    columns = columns_of(plans)
+    parts = list(zip(plans, folders, titles(plans, folders), strict=True))
     return Sweep(
         paths=tuple(folder.path for folder in folders),
         scenarios=tuple(scenarios),
         settings=columns,
-        results=pd.concat([gather(p, f, columns) for p, f in pairs], ignore_index=True),
-        runs=pd.concat([_run_rows(p, f, columns) for p, f in pairs], ignore_index=True),
+        results=_joined([gather(p, f, columns, t) for p, f, t in parts], columns),
+        runs=_joined([_run_rows(p, f, columns, t) for p, f, t in parts], columns),
         summaries=tuple(folder.read_summary() for folder in folders),
     )
 
 
-def gather(plan: Plan, folder: SweepFolder, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def gather(
+    plan: Plan, folder: SweepFolder, columns: Sequence[str] | None = None, title: str | None = None
+) -> pd.DataFrame:
     """The history of every run under one header, in the order of the plan."""
     columns = plan.columns if columns is None else columns
-    frames = []
+    frames, limit = [], folder.read_summary().get(ROUNDS)
     for planned in plan.runs:
         run = folder.run(planned)
         if not run.history.is_file():
             continue
         history = _history(run)
-        known = _known(plan, planned, columns) | {STATUS: status_of(run)}
+        known = _known(planned, columns, title or plan.scenario.name)
+        known |= {STATUS: status_of(run, limit)}
         front = pd.DataFrame([known] * len(history), index=history.index)
         frames.append(pd.concat([front[_front(columns)], history], axis=1))
     table = (
@@ -102,21 +108,33 @@ def gather(plan: Plan, folder: SweepFolder, columns: Sequence[str] | None = None
 
 
 def write_tables(table: pd.DataFrame, folder: SweepFolder) -> None:
-    """`results.parquet` and `results.csv`, each whole or not at all."""
+    """`results.parquet` and `results.csv`, each whole or not at all.
+
+    Raises:
+        FolderError: the folder cannot be written, or the disk is full.
+    """
     for path, write in (
         (folder.parquet, lambda part: table.to_parquet(part, index=False)),
         (folder.csv, lambda part: table.to_csv(part, index=False)),
     ):
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        write(part)
-        os.replace(part, path)
+        try:
+            write(part)
+            os.replace(part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise FolderError(f"{path}: cannot be written: {error.strerror or error}.") from None
 
 
-def _run_rows(plan: Plan, folder: SweepFolder, columns: Sequence[str]) -> pd.DataFrame:
-    rows = []
+def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    return _typed(pd.concat(tables, ignore_index=True), columns)
+
+
+def _run_rows(plan: Plan, folder: SweepFolder, columns: Sequence[str], title: str) -> pd.DataFrame:
+    rows, limit = [], folder.read_summary().get(ROUNDS)
     for planned in plan.runs:
         run = folder.run(planned)
-        row = _known(plan, planned, columns) | {STATUS: status_of(run)}
+        row = _known(planned, columns, title) | {STATUS: status_of(run, limit)}
         summary = run.read_summary()
         if summary is not None:
             metric = summary["metric"]
@@ -134,9 +152,9 @@ def _history(run: RunFolder) -> pd.DataFrame:
     return history.astype({"epoch": int, "rounds": int}) if len(history) else history
 
 
-def _known(plan: Plan, planned: Any, columns: Sequence[str]) -> dict[str, Any]:
+def _known(planned: PlannedRun, columns: Sequence[str], title: str) -> dict[str, Any]:
     values = {c: planned.label if c == LABEL else planned.value(c) for c in columns}
-    return {SWEEP: plan.scenario.name, RUN: planned.name, **values}
+    return {SWEEP: title, RUN: planned.name, **values}
 
 
 def _front(columns: Sequence[str]) -> list[str]:

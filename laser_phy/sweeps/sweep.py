@@ -16,7 +16,7 @@ from laser_phy.scenario import Scenario, load_scenario
 from laser_phy.sweeps.board import Board, Glimpse
 from laser_phy.sweeps.engines import Ended, Engine, Job
 from laser_phy.sweeps.estimate import Estimate, Trial, in_bytes, trial_rounds
-from laser_phy.sweeps.folder import SweepFolder, finished, status_of
+from laser_phy.sweeps.folder import ROUNDS, SweepFolder, finished, status_of
 from laser_phy.sweeps.lock import holder, locked
 from laser_phy.sweeps.naming import in_short, short_keys
 from laser_phy.sweeps.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
@@ -125,10 +125,12 @@ class _Conductor:
         self.cost: Estimate | None = None
         self.done = 0
         self._gathered_at = time.monotonic()
+        self._gather_every_s = _GATHER_EVERY_S
 
     def conduct(self, estimate: bool) -> None:
         introduce(self.plan, self.board)
         self.folder.prepare(self.plan)
+        self._summarise("running")
         todo = deque(run for run in self.plan.runs if not finished(self._at(run), self.rounds))
         self.board.total = len(self.plan.runs)
         self.done = self.board.total - len(todo)
@@ -181,7 +183,7 @@ class _Conductor:
                 if again is not None:
                     todo.appendleft(again)
             self._show(todo)
-            if time.monotonic() - self._gathered_at > _GATHER_EVERY_S:
+            if time.monotonic() - self._gathered_at > self._gather_every_s:
                 self._gather("running")
 
     def _start(self, run: PlannedRun) -> None:
@@ -199,7 +201,7 @@ class _Conductor:
         if finished(folder, self.rounds):
             self.done += 1
             self.took.append(took)
-            self.board.ended(run.name, status_of(folder), folder, took)
+            self.board.ended(run.name, status_of(folder, self.rounds), folder, took)
             return None
         why = ended.why or _last_words(folder.path / "output.log", ended.exit_status)
         if self.attempts[run.name] < ATTEMPTS and ended.exit_status != _REFUSED:
@@ -228,17 +230,23 @@ class _Conductor:
     def _gather(self, status: str, wall_s: float = math.nan) -> None:
         from laser_phy.sweeps.results import gather, write_tables
 
-        states = {name: status_of(self._at(run)) for name, run in self.runs.items()}
+        began = time.monotonic()
+        self._summarise(status, wall_s)
+        write_tables(gather(self.plan, self.folder), self.folder)
+        self._gathered_at = time.monotonic()
+        # A tenth of the time at most, however many runs there are.
+        self._gather_every_s = max(_GATHER_EVERY_S, 10 * (self._gathered_at - began))
+
+    def _summarise(self, status: str, wall_s: float = math.nan) -> None:
+        states = {name: status_of(self._at(run), self.rounds) for name, run in self.runs.items()}
         counts = {
             state: list(states.values()).count(state) for state in sorted(set(states.values()))
         }
         summary = {"name": self.plan.scenario.name, "status": status, "runs": len(states)}
-        summary |= {"by_status": counts, "failed": self.failed}
+        summary |= {"by_status": counts, "failed": self.failed, ROUNDS: self.rounds}
         if math.isfinite(wall_s):
             summary["wall_s"] = round(wall_s, 1)
         self.folder.write_summary(summary)
-        write_tables(gather(self.plan, self.folder), self.folder)
-        self._gathered_at = time.monotonic()
 
     def _at(self, run: PlannedRun) -> RunFolder:
         return self.folder.run(run)
