@@ -83,6 +83,16 @@ class Fading(ABC):
             [antenna, time * subcarrier] complex64, time and subcarrier as in the grid.
         """
 
+    def response_at(self, state: Any, worker: Any, times: Any) -> Any:
+        """`response` at other OFDM symbols; a channel that stands still has the same there.
+
+        Args:
+            state: of `draw`.
+            worker: int32 scalar.
+            times: [time] int32 index within the round, as many as the grid has.
+        """
+        return self.response(state, worker)
+
     def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
         """What arrives of one worker's symbols, without noise.
 

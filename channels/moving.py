@@ -82,8 +82,11 @@ class PathFading(Fading):
         return fading
 
     def response(self, state: Any, worker: Any) -> Any:
-        paths = self._shaped_paths(state, worker)
-        return self._waveform.response(*paths) if self._waveform else self._path_response(*paths)
+        return self.response_at(state, worker, None)
+
+    def response_at(self, state: Any, worker: Any, times: Any) -> Any:
+        of_paths = self._waveform.response if self._waveform else self._path_response
+        return of_paths(*self._shaped_paths(state, worker), times)
 
     def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
         if self._waveform is None:

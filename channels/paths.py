@@ -22,17 +22,20 @@ class PathResponse:
 
     def __init__(self, grid: Grid) -> None:
         self._frequencies = np.asarray(grid.frequencies_hz, np.float64)
-        self._times = None if len(grid.times) == grid.ofdm_symbols else grid.times
+        every = np.array_equal(grid.times, np.arange(grid.ofdm_symbols))
+        self._times = None if every else grid.times
 
-    def __call__(self, gains: Any, delays_s: Any) -> Any:
+    def __call__(self, gains: Any, delays_s: Any, times: Any = None) -> Any:
         """Responses [antenna, time * subcarrier] of one round.
 
         Args:
             gains: [antenna, path, OFDM symbol] complex64.
             delays_s: [path]; an array makes a constant of the steering matrix, a tensor does not.
+            times: [time] OFDM symbols, those of the grid by default.
         """
-        if self._times is not None:
-            gains = tf.gather(gains, self._times, axis=2)
+        times = self._times if times is None else times
+        if times is not None:
+            gains = tf.gather(gains, times, axis=2)
         response = tf.matmul(gains, self.steering(delays_s), transpose_a=True)
         return tf.reshape(response, [tf.shape(gains)[0], -1])  # antenna, time * subcarrier
 

@@ -50,8 +50,7 @@ class Waveform:
         self._demodulator = OFDMDemodulator(grid.fft_size, -PULSE, grid.cyclic_prefix)
         with tf.init_scope():  # it is built for one OFDM symbol, and never while tracing
             self._demodulator(tf.zeros([1, self._samples], tf.complex64))
-        centre = grid.cyclic_prefix + (grid.fft_size - 1) / 2
-        self._centres = (grid.times * self._samples + centre) / self._segment  # in steps
+        self._centre = grid.cyclic_prefix + (grid.fft_size - 1) / 2  # of the FFT window, in samples
 
     @property
     def steps(self) -> int:
@@ -73,18 +72,21 @@ class Waveform:
         sinc = tf.math.divide_no_nan(tf.sin(angle), angle)
         return tf.cast(tf.where(tf.abs(angle) < 1e-9, tf.ones_like(sinc), sinc), tf.complex64)
 
-    def response(self, gains: Any, delays_s: Any) -> Any:
+    def response(self, gains: Any, delays_s: Any, times: Any = None) -> Any:
         """What a subcarrier sees of its own symbol: the taps in the middle of the FFT window.
 
         Args:
             gains: [antenna, path, step] complex64.
             delays_s: [path].
+            times: [time] OFDM symbols, those of the grid by default.
 
         Returns:
             [antenna, time * subcarrier] complex64.
         """
-        before = np.floor(self._centres).astype(int)
-        after = (self._centres - before).astype(np.complex64)  # linear within a segment
+        times = tf.cast(self.grid.times if times is None else times, tf.float64)
+        places = (times * self._samples + self._centre) / self._segment  # in steps
+        before = tf.cast(places, tf.int32)  # rounded down, as nothing is negative
+        after = tf.cast(places - tf.cast(before, tf.float64), tf.complex64)  # linear in a segment
         held = tf.gather(gains, before, axis=2) * (1 - after)
         held += tf.gather(gains, before + 1, axis=2) * after
         turns = np.outer(self.lags, self._bins) / self.grid.fft_size
@@ -127,7 +129,8 @@ class Waveform:
         source_bin = np.full(grid.fft_size, carriers)  # the padding, where nothing is sent
         source_bin[self._bins + grid.fft_size // 2] = np.arange(carriers)
         source_time = np.full(grid.ofdm_symbols, len(grid.times))
-        source_time[grid.times] = np.arange(len(grid.times))
+        # Of rows at one time the first is data; those behind it are looked at, and send nothing.
+        source_time[grid.times[::-1]] = np.arange(len(grid.times))[::-1]
         return tf.gather(tf.gather(filled, source_time, axis=0), source_bin, axis=1)
 
     def _rows(self, sent: Any, first: Any, count: int) -> Any:

@@ -20,7 +20,7 @@ from laser_phy.ofdm import spread
 from laser_phy.pilot_cost import pilot_cost
 from laser_phy.receivers import Link
 from laser_phy.senders import Senders
-from laser_phy.sounding import timeline_of
+from laser_phy.sounding import Motion, timeline_of
 from laser_phy.superposition import Superposition
 from laser_phy.transmitters import Transmitters
 from laser_phy.uplink_settings import UplinkSettings
@@ -54,9 +54,9 @@ class Air:
         self.superposition = Superposition(settings, self.scaling, self.observer, hardware)
         self.cost = pilot_cost(self.transmitters.sounding, self.observer, grid, workers)
 
-    def sends(self, round_: Any, realisation: Any, speed_mps: Any, worker: Any) -> Any:
+    def sends(self, round_: Any, realisation: Any, motion: Motion, worker: Any) -> Any:
         """Bool scalar: a worker takes part in a round."""
-        moment = self.transmitters.moment(round_, 0, realisation, speed_mps)
+        moment = self.transmitters.moment(round_, 0, realisation, motion)
         return self.senders.sends(moment, worker)
 
     def transmit(
@@ -66,7 +66,7 @@ class Air:
         round_: Any,
         turn: int,
         realisation: Any,
-        speed_mps: Any,
+        motion: Motion,
         present: Any,
         add_noise: Callable[[Any], Any],
     ) -> tuple[Any, AirRecord]:
@@ -79,14 +79,14 @@ class Air:
             round_: int64 scalar.
             turn: which transmission of the round.
             realisation: int64 scalar, of the channel.
-            speed_mps: float32 scalar.
+            motion: of the workers, and the age of what is known.
             present: [worker] bool; others send nothing, whatever the participation.
             add_noise: adds the round's noise to [antenna, symbol] complex64.
 
         Returns:
             The estimate [real] of the mean message, and the record.
         """
-        moment = self.transmitters.moment(round_, turn, realisation, speed_mps)
+        moment = self.transmitters.moment(round_, turn, realisation, motion)
         senders = tf.reduce_sum(self.senders.everybody(moment) * tf.cast(present, tf.float32))
         sent = self.scaling.scale(messages, budget, moment)
         sums = self.superposition(sent)
@@ -116,9 +116,9 @@ class Air:
 
     def _link(self, round_: Scaled, senders: Any) -> Link:
         channel, statistics = self.settings.channel, self.transmitters.statistics
-        rule, speed_mps = self.transmitters.rule, round_.moment.speed_mps
+        rule, motion = self.transmitters.rule, round_.moment.motion
         planned = channel.fading and rule.plans
-        rho, rho_squared = self.transmitters.correlation(speed_mps)
+        rho, rho_squared = self.transmitters.correlation(motion)
         gain: Any = statistics.gain
         square: Any = statistics.square
         power: Any = statistics.power
@@ -141,6 +141,6 @@ class Air:
             fading=channel.fading,
             noise_variance=channel.noise_variance,
             informed=self.observer.informed,
-            csi_error=self.observer.error(speed_mps, senders),
+            csi_error=self.observer.error(motion, senders),
             power=float(np.mean(self.fading.powers())),
         )

@@ -86,7 +86,7 @@ def _look(uplink: Any) -> tuple[np.ndarray, np.ndarray]:
     from laser_phy.snapshot import gains_and_powers
 
     air = uplink.airs[0]
-    gains, powers = gains_and_powers(air, tf.constant(0, tf.int64), uplink.speed_mps.value)
+    gains, powers = gains_and_powers(air, tf.constant(0, tf.int64), uplink.motion)
     shape = (uplink.workers, len(air.grid.times), len(air.grid.frequencies_hz))
     return gains.reshape(shape), powers.reshape(shape)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
@@ -52,6 +53,16 @@ class LinkMetrics(keras.metrics.Metric):
 TRACE_ROUNDS = 256
 """Rounds that the trace holds."""
 
+TOTALS = ("energy", "energy_total", "air_time_s", "control_bytes")
+"""What is counted over all rounds: energy of all workers' data, and with pilots; air time and bytes
+of the control channel, up and down."""
+
+PER_WORKER = ("worker_energy", "message_norm")
+"""Numbers of each worker in the last round: energy spent, and norm of the message before power."""
+
+
+BYTES = "control_bytes_per_round"
+
 
 class RoundTrace(keras.layers.Layer):
     """The last rounds' numbers, written in the graph, so that callbacks may read them seldom.
@@ -60,12 +71,13 @@ class RoundTrace(keras.layers.Layer):
 
     Args:
         names: diagnostics to hold.
+        workers: K.
 
     Attributes:
         columns: of a row, and of a run's `rounds.csv`.
     """
 
-    def __init__(self, names: Sequence[str] = NAMES) -> None:
+    def __init__(self, names: Sequence[str] = NAMES, workers: int = 1) -> None:
         super().__init__(name="round_trace", dtype="float32", trainable=False)
         self.columns = ("round", "loss", *names)
         self.rows = self.add_weight(
@@ -74,10 +86,19 @@ class RoundTrace(keras.layers.Layer):
             trainable=False,
             name="rows",
         )
+        self._workers = self.add_weight(
+            shape=(len(PER_WORKER), workers), initializer="zeros", trainable=False, name="workers"
+        )
+        self._totals = self.add_weight(  # a float32 would stand still after 10^7 rounds
+            shape=(len(TOTALS),), dtype="float64", initializer="zeros", trainable=False,
+            name="totals",
+        )  # fmt: skip
         self.built = True
 
-    def write(self, round_: Any, loss: Any, diagnostics: dict[str, Any]) -> None:
-        """Write the row of round `round_` (int64 scalar)."""
+    def write(
+        self, round_: Any, loss: Any, diagnostics: dict[str, Any], workers: dict[str, Any]
+    ) -> None:
+        """Write the row of round `round_` (int64 scalar); `workers` has [worker] of each."""
         values = [
             tf.cast(round_, tf.float32),
             loss,
@@ -85,6 +106,26 @@ class RoundTrace(keras.layers.Layer):
         ]
         index = tf.reshape(tf.cast(round_ % TRACE_ROUNDS, tf.int32), [1, 1])
         self.rows.value.scatter_nd_update(index, tf.stack(values)[tf.newaxis])
+        self._workers.assign(tf.stack([workers[name] for name in PER_WORKER]))
+        down = {name: diagnostics.get(f"downlink_{name}", 0.0) for name in ("air_time_ms", BYTES)}
+        cost = tf.stack(
+            [
+                tf.reduce_sum(workers["worker_energy"]),
+                diagnostics["energy_total"],
+                1e-3 * (diagnostics["air_time_ms"] + down["air_time_ms"]),
+                diagnostics[BYTES] + down[BYTES],
+            ]
+        )
+        cost = tf.where(tf.math.is_finite(cost), cost, 0.0)  # a run that diverged has cost some
+        self._totals.assign_add(tf.cast(cost, tf.float64))
+
+    def totals(self) -> dict[str, float]:
+        """What all rounds have cost: the names of `TOTALS`."""
+        return dict(zip(TOTALS, np.asarray(self._totals).tolist(), strict=True))
+
+    def workers(self) -> dict[str, np.ndarray]:
+        """[worker] numbers of the last round: the names of `PER_WORKER`."""
+        return dict(zip(PER_WORKER, np.asarray(self._workers), strict=True))
 
     def since(self, first: int, rounds: int) -> list[dict[str, float]]:
         """Rows of the rounds `first` to `rounds` - 1, as far as they are still held."""

@@ -9,7 +9,7 @@ import numpy as np
 from laser_phy.channels import Grid
 from laser_phy.lazy import tf
 from laser_phy.receivers import Observed
-from laser_phy.sounding import Sounding, Timeline
+from laser_phy.sounding import Motion, Sounding, Timeline
 from laser_phy.transmitters import Moment, Sight, Transmitters
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -41,7 +41,7 @@ class Observer:
         self.sounding: Sounding | None = None
         if settings.channel.fading and self.csi.pilots and self.receiver.needs != "nothing":
             self.sounding = Sounding(
-                self.csi, grid, timeline, grid.times, timeline.used[: self.symbols],
+                self.csi, "receiver", grid, timeline, grid.times, timeline.used[: self.symbols],
                 transmitters.workers if self.receiver.needs == "each" else 1,
                 getattr(settings.channel, "wavelength_m", None),
             )  # fmt: skip
@@ -64,23 +64,24 @@ class Observer:
         """
         heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
         if self.sounding is not None and self.learns:
-            pilots = self._pilots(worker, sight, precoding)
+            pilots = self._pilots(moment, worker, sight, precoding)
             if self.common:
                 return self._seen(heard, pilots)
             seed = self.transmitters.seed("uplink pilots", moment, worker)
             estimate = self.sounding.estimate(pilots, seed, worker)
-            return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.speed_mps))
+            return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.motion))
         if self.csi.pilots:
             return self._seen(heard, None)
         response = self.csi.view(self.transmitters.used(sight)[:, : self.symbols])
         return self._seen(heard, None if response is None else response * precoding[: self.symbols])
 
-    def _pilots(self, worker: Any, sight: Sight, precoding: Any) -> Any:
+    def _pilots(self, moment: Moment, worker: Any, sight: Sight, precoding: Any) -> Any:
         assert self.sounding is not None
         source = self.sounding.source
         response = tf.gather(sight.response, source, axis=1)
         if self.innovates:
-            response = self.sounding.aged(response, tf.gather(sight.innovation, source, axis=1))
+            innovation = tf.gather(sight.innovation, source, axis=1)
+            response = self.sounding.aged(response, innovation, moment.motion)
         return self.sounding.pilots(response * precoding[self.symbols :], worker)
 
     def _seen(self, heard: Any, arriving: Any) -> Observed:
@@ -107,15 +108,15 @@ class Observer:
         estimate = self.sounding.estimate(observed.total, seed)
         power = self._power * senders
         squares = tf.fill([self.symbols], power)  # a common pilot shows no single worker
-        total = self.sounding.shrunk(estimate, power, moment.speed_mps)
+        total = self.sounding.shrunk(estimate, power, moment.motion)
         return observed._replace(total=total, squares=squares)
 
-    def error(self, speed_mps: Any, senders: Any) -> Any:
+    def error(self, motion: Motion, senders: Any) -> Any:
         """Variance of the error of what is known: of one worker's channel, or of the sum."""
         if self.sounding is None:
             return 0.0
         power = self._power * (senders if self.common else 1.0)
-        return self.sounding.error_of(power, speed_mps)
+        return self.sounding.error_of(power, motion)
 
     @property
     def _power(self) -> float:

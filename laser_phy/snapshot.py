@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.air import Air
-from laser_phy.sounding import timeline_of
+from laser_phy.sounding import Motion, timeline_of
 from laser_phy.transmitters import Transmitters
 
 
-def gains_and_powers(air: Air, realisation: Any, speed_mps: Any) -> tuple[np.ndarray, np.ndarray]:
+def gains_and_powers(
+    air: Air, realisation: Any, motion: Motion, workers: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """[worker, data element] power gains behind the beam, and transmit powers |b|^2.
 
     All elements of the grid, with the energy of an even message.
@@ -20,17 +22,18 @@ def gains_and_powers(air: Air, realisation: Any, speed_mps: Any) -> tuple[np.nda
     Args:
         air: of one kind of round.
         realisation: int64 scalar, of the channel.
-        speed_mps: float32 scalar.
+        motion: of the workers, and the age of what is known.
+        workers: the first ones, all by default.
     """
     settings, everywhere = air.settings, np.arange(air.grid.elements)
     timeline = timeline_of(settings.csi, settings.channel, air.grid, everywhere)
     transmitters = Transmitters(settings, air.grid, timeline, air.fading)
-    moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, speed_mps)
+    moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, motion)
     symbols = air.layout.symbols
     prior = tf.fill([len(timeline.used)], settings.power.energy(symbols) / symbols)
     arrival = transmitters.plan(moment, prior)
     gains, powers = [], []
-    for worker in range(air.workers):
+    for worker in range(min(workers or air.workers, air.workers)):
         sight = transmitters.look(moment, worker, transmitters.innovates)
         gain = air.receiver.beam_gain(transmitters.used(sight))
         precoding = transmitters.precoding(moment, worker, sight, arrival)
@@ -39,8 +42,10 @@ def gains_and_powers(air: Air, realisation: Any, speed_mps: Any) -> tuple[np.nda
     return np.stack(gains), np.stack(powers)
 
 
-def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray]:
-    """Gains and transmit powers in the first data symbol of a round.
+def snapshot(
+    air: Air, realisation: int, motion: Motion, workers: int | None = None
+) -> dict[str, np.ndarray]:
+    """Gains and transmit powers of the first `workers` workers in the first data symbol of a round.
 
     Returns:
         `subcarrier` [subcarrier] index from the centre; `gain_db` [worker, subcarrier] power gain
@@ -49,9 +54,7 @@ def snapshot(air: Air, realisation: int, speed_mps: Any) -> dict[str, np.ndarray
     """
     grid = air.grid
     carriers = len(grid.frequencies_hz)
-    gains, powers = gains_and_powers(
-        air, tf.constant(realisation, tf.int64), tf.convert_to_tensor(speed_mps)
-    )
+    gains, powers = gains_and_powers(air, tf.constant(realisation, tf.int64), motion, workers)
     gains, powers = gains[:, :carriers], powers[:, :carriers]
     with np.errstate(divide="ignore"):
         gain_db, power_db = 10 * np.log10(gains), 10 * np.log10(powers)

@@ -95,7 +95,7 @@ class OverTheAir(keras.Model):
         if not self.downlink.ideal:
             names += DOWNLINK_NAMES
         self.link_metrics = LinkMetrics(names)
-        self.trace = RoundTrace(names)
+        self.trace = RoundTrace(names, self.workers)
         self.replicas = None if self.downlink.ideal else Replicas()
         self.broadcaster: Broadcaster | None = None
         self.mean_weights: list[Any] = []
@@ -212,7 +212,7 @@ class OverTheAir(keras.Model):
         self.link_metrics.update_state(aggregate.diagnostics)
         loss = loss_sum / count  # of nobody: NaN, as it should be
         self._count_loss(tf.where(count > 0, 0.0, loss), tf.where(count > 0, 0.0, 1.0))
-        self.trace.write(round_, loss, aggregate.diagnostics)
+        self.trace.write(round_, loss, aggregate.diagnostics, aggregate.workers)
         return self.get_metrics_result()
 
     def _worker_share(self, data: Any) -> Any:

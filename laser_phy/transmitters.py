@@ -10,7 +10,7 @@ import numpy as np
 from laser_phy.channels import Fading, Grid
 from laser_phy.lazy import tf
 from laser_phy.power_control import Statistics, common_statistics, precode_to
-from laser_phy.sounding import Sounding, Timeline
+from laser_phy.sounding import Motion, Sounding, Timeline
 from laser_phy.uplink_settings import UplinkSettings
 
 INNOVATION = 2**41
@@ -23,15 +23,17 @@ class Moment(NamedTuple):
     Attributes:
         round: int64 scalar.
         turn: which transmission of the round.
-        speed_mps: float32 scalar.
+        motion: of the workers, and the age of what is known.
         state: of the channel.
+        times: [time] at which the channel is looked at, None where they never change.
         other: state of an independent draw of it, which ages it where it does not move.
     """
 
     round: Any
     turn: int
-    speed_mps: Any
+    motion: Motion
     state: Any
+    times: Any
     other: Any
 
 
@@ -64,8 +66,8 @@ class Transmitters:
         if self.channel.fading and self.csi.transmitter.pilots:
             self._powers = np.array([law.mean for law in fading.laws()], np.float32)
             self.sounding = Sounding(
-                self.csi.transmitter, grid, timeline, timeline.used_times, timeline.used, 1,
-                getattr(self.channel, "wavelength_m", None),
+                self.csi.transmitter, "transmitter", grid, timeline, timeline.used_times,
+                timeline.used, 1, getattr(self.channel, "wavelength_m", None),
             )  # fmt: skip
         self.statistics = self._statistics()
 
@@ -77,14 +79,15 @@ class Transmitters:
             return Statistics(scale=1.0, gain=1.0, share=1.0, square=1.0, power=1.0)
         return common_statistics(self.rule, self.fading.laws())
 
-    def moment(self, round_: Any, turn: int, realisation: Any, speed_mps: Any) -> Moment:
+    def moment(self, round_: Any, turn: int, realisation: Any, motion: Motion) -> Moment:
         """The channels of a transmission."""
         return Moment(
             round=round_,
             turn=turn,
-            speed_mps=speed_mps,
-            state=self.fading.draw(realisation, speed_mps),
-            other=self.fading.draw(realisation + INNOVATION, speed_mps),
+            motion=motion,
+            state=self.fading.draw(realisation, motion.speed_mps),
+            times=self.timeline.times(motion),
+            other=self.fading.draw(realisation + INNOVATION, motion.speed_mps),
         )
 
     def look(self, moment: Moment, worker: Any, innovates: bool = False) -> Sight:
@@ -93,7 +96,10 @@ class Transmitters:
         Args:
             innovates: somebody's knowledge of it is aged by an innovation.
         """
-        response = self.fading.response(moment.state, worker)
+        if moment.times is None:
+            response = self.fading.response(moment.state, worker)
+        else:
+            response = self.fading.response_at(moment.state, worker, moment.times)
         return Sight(response, self.fading.response(moment.other, worker) if innovates else ())
 
     @property
@@ -119,7 +125,8 @@ class Transmitters:
         """
         if self.sounding is not None:
             behind = [self.receiver.beam_gain(part)[tf.newaxis] for part in self._sounded(sight)]
-            pilots = self.sounding.pilots(self.sounding.aged(behind[0], behind[-1]))
+            aged = self.sounding.aged(behind[0], behind[-1], moment.motion)
+            pilots = self.sounding.pilots(aged)
             estimate = self.sounding.estimate(pilots, self.seed("downlink pilots", moment, worker))
             return self.sounding.to_power(estimate[0], tf.gather(self._powers, worker))
         gain = self.receiver.beam_gain(self.used(sight))
@@ -161,11 +168,11 @@ class Transmitters:
             return precode_to(arrival[worker], known)
         return self.rule.precode(known, self.statistics)
 
-    def correlation(self, speed_mps: Any) -> tuple[Any, Any]:
+    def correlation(self, motion: Motion) -> tuple[Any, Any]:
         """rho and rho^2 of channel and knowledge, means over elements and workers."""
         if self.sounding is None:
             return 1.0, 1.0
-        return self.sounding.correlation(float(np.mean(self._powers)), speed_mps)
+        return self.sounding.correlation(float(np.mean(self._powers)), motion)
 
     def mean_gain(self, moment: Moment, worker: Any) -> Any:
         """Mean power gain of a worker's channel over antennas and elements of the round."""

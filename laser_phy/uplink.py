@@ -20,10 +20,12 @@ from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
 from laser_phy.collection import collect
 from laser_phy.compressors import Message
+from laser_phy.csi import Outdated
 from laser_phy.diagnostics import control_bytes, round_diagnostics
 from laser_phy.layout import Layout
 from laser_phy.mapping import MAPPINGS
 from laser_phy.snapshot import snapshot
+from laser_phy.sounding import Motion
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -34,11 +36,14 @@ class Aggregate(NamedTuple):
     Attributes:
         gradients: list of float32 tensors of the built shapes: the estimate of the workers' mean.
         diagnostics: dict of float32 scalars; the energies behind every ratio in dB are among them.
+        workers: dict of [worker] float32: `worker_energy` spent, `message_norm` of what was to be
+            sent (in the first pass, where there are several).
         message: [real] float32, the decoded mean message, zero-padded; None with several passes.
     """
 
     gradients: list[Any]
     diagnostics: dict[str, Any]
+    workers: dict[str, Any]
     message: Any = None
 
 
@@ -50,7 +55,7 @@ class Uplink(keras.layers.Layer):
     with one gradient in memory at a time, `encode` for every worker and `receive` for all.
 
     Every variable is tracked: error-feedback memories, the compressor's shared state, the round,
-    and the energy and speed that schedules may change without retracing.
+    and what schedules may change without retracing: energy, speed, and the age of outdated CSI.
 
     Args:
         **fields: fields of a scenario's `uplink:`, as settings objects
@@ -122,6 +127,12 @@ class Uplink(keras.layers.Layer):
 
         self.energy = variable("energy", (), self.energy_budget)
         self.speed_mps = variable("speed_mps", (), getattr(self.settings.channel, "speed_mps", 0.0))
+        csi = self.settings.csi
+        self.csi_age_s = {
+            side: variable(f"{side}_age_s", (), knows.age_s)
+            for side, knows in (("transmitter", csi.transmitter), ("receiver", csi.receiver))
+            if isinstance(knows, Outdated)
+        }
         self.round = variable("round", (), 0, "int64")
         self.excluded = variable("excluded", (self.workers,), 0, "int64")  # rounds, by worker
         # Often the largest of all: made where it lies, as copies on the way would triple the peak.
@@ -144,6 +155,12 @@ class Uplink(keras.layers.Layer):
     def symbols_per_round(self) -> float:
         """Data symbols of a round, the mean over kinds of round."""
         return self.codec.passes * float(np.mean([layout.symbols for layout in self.layouts]))
+
+    @property
+    def motion(self) -> Motion:
+        """Speed and ages as they are now."""
+        ages = {f"{side}_age_s": age.value for side, age in self.csi_age_s.items()}
+        return Motion(self.speed_mps.value, **ages)
 
     @property
     def energy_budget(self) -> float:
@@ -204,7 +221,7 @@ class Uplink(keras.layers.Layer):
         realisation = round_ // self.settings.channel.coherence_rounds
         return self.in_phase(
             round_,
-            lambda phase: self.airs[phase].sends(round_, realisation, self.speed_mps.value, worker),
+            lambda phase: self.airs[phase].sends(round_, realisation, self.motion, worker),
         )
 
     def _remember(self, worker: Any, encode: Callable[[Any, Any], tuple[Message, Any]]) -> Message:
@@ -238,6 +255,7 @@ class Uplink(keras.layers.Layer):
             self.round.value, lambda phase: self._over_the_air(phase, messages, energy, present)
         )
         self.share(state)
+        norms = tf.norm(messages.sent_norms, axis=1)
         for phase in range(1, self.codec.passes):
             messages = self._resume(phase, present)
             more, state, record, left, _ = self._over_the_air(phase, messages, left, present)
@@ -255,7 +273,9 @@ class Uplink(keras.layers.Layer):
         diagnostics["excluded_workers"] = tf.reduce_sum(tf.cast(absent, tf.float32))
         self.excluded.assign_add(tf.cast(absent, tf.int64))
         self.round.assign_add(1)
-        return Aggregate(gradients, diagnostics, message if self.codec.passes == 1 else None)
+        workers = {"worker_energy": air.worker_energy, "message_norm": norms}
+        message = message if self.codec.passes == 1 else None
+        return Aggregate(gradients, diagnostics, workers, message)
 
     def share(self, state: Sequence[Any]) -> None:
         """What server and workers know from now on."""
@@ -286,7 +306,7 @@ class Uplink(keras.layers.Layer):
         realisation = round_ // self.settings.channel.coherence_rounds
         estimate, air = self.airs[phase].transmit(
             messages, budget, round_, self._pass(phase), realisation,
-            self.speed_mps.value, present,
+            self.motion, present,
             add_noise=lambda symbols: self.noise.add(symbols, round_, self._pass(phase)),
         )  # fmt: skip
         state = [variable.value for variable in self.state]
@@ -298,10 +318,10 @@ class Uplink(keras.layers.Layer):
         """Which transmission of the round a phase is."""
         return phase if self.codec.passes > 1 else 0
 
-    def snapshot(self, round: int = 0) -> dict[str, np.ndarray]:
+    def snapshot(self, round: int = 0, workers: int | None = None) -> dict[str, np.ndarray]:
         """Channel and power over the subcarriers in a round: `laser_phy.snapshot`."""
         realisation = round // self.settings.channel.coherence_rounds
-        return snapshot(self.airs[round % len(self.airs)], realisation, self.speed_mps.value)
+        return snapshot(self.airs[round % len(self.airs)], realisation, self.motion, workers)
 
     def call(self, stacked: Sequence[Any]) -> Aggregate:
         """`encode` for every worker, then `receive`.

@@ -13,6 +13,7 @@ import laser_phy as lp
 from laser_phy.channels.estimation import PilotEstimator
 from laser_phy.channels.grid import resource_grid, round_grid
 from laser_phy.csi import RECEIVER_KINDS, TRANSMITTER_KINDS
+from laser_phy.sounding import Motion
 
 OFDM = lp.Ofdm(fft_size=64, guard_carriers=(4, 3), cyclic_prefix=8, dc_null=True)  # 56 carriers
 TRUNCATED = {"name": "truncated_inversion", "threshold": 0.2}
@@ -38,7 +39,7 @@ def knowledge(uplink, rounds):
 
     @tf.function(autograph=False)
     def look(round_, worker):
-        moment = transmitters.moment(round_, 0, round_, uplink.speed_mps.value)
+        moment = transmitters.moment(round_, 0, round_, uplink.motion)
         sight = transmitters.look(moment, worker, transmitters.innovates)
         known = transmitters.known(moment, worker, sight)
         return transmitters.receiver.beam_gain(transmitters.used(sight)), known
@@ -116,7 +117,7 @@ class TestErrors:
 
         @tf.function(autograph=False)
         def one(t):
-            moment = air.transmitters.moment(t, 0, t, tf.zeros([]))
+            moment = air.transmitters.moment(t, 0, t, Motion(tf.zeros([])))
             sums = air.superposition(air.scaling.scale(messages, tf.ones([1]), moment))
             known = air.observer.finish(moment, sums.observed, tf.constant(float(workers)))
             looks = [air.transmitters.look(moment, tf.constant(k)) for k in range(workers)]
@@ -126,7 +127,8 @@ class TestErrors:
         errors = [one(tf.constant(t, tf.int64)).numpy() for t in range(40)]
         expected = s2 if estimator == "ls" else workers * s2 / (workers + s2)
         samples_within(errors, expected)
-        assert float(air.observer.error(0.0, float(workers))) == pytest.approx(expected, rel=1e-5)
+        error = air.observer.error(Motion(0.0), float(workers))
+        assert float(error) == pytest.approx(expected, rel=1e-5)
 
     def test_each_worker_from_its_comb(self):
         """Orthogonal pilots: a flat channel is known up to the noise of the nearest pilot."""
@@ -139,7 +141,7 @@ class TestErrors:
 
         @tf.function(autograph=False)
         def one(t, k):
-            moment = air.transmitters.moment(t, 0, t, tf.zeros([]))
+            moment = air.transmitters.moment(t, 0, t, Motion(tf.zeros([])))
             sight = air.transmitters.look(moment, k)
             ones = tf.ones([len(air.timeline.used)], tf.complex64)
             known = air.observer.of(moment, k, sight, ones).total
@@ -177,7 +179,7 @@ class TestImperfectTransmitters:
         samples_within(np.real(a) ** 2, rho2 * share + (1 - rho2) * e1 / 2)
         samples_within(np.imag(a) ** 2, (1 - rho2) * e1 / 2)  # into the other real of a symbol
         link_ = uplink.airs[0].transmitters
-        assert float(link_.correlation(0.0)[1]) == pytest.approx(rho2, rel=1e-5)
+        assert float(link_.correlation(uplink.motion)[1]) == pytest.approx(rho2, rel=1e-5)
 
     def test_decoded_mean_is_unbiased(self):
         """The server divides by K rho e^-g times the scale."""
@@ -210,7 +212,7 @@ class TestAge:
         h, known = knowledge(uplink, 150)
         products = np.mean(np.real(h * known.conj()), axis=-1)  # a realisation is one sample
         samples_within(products, expected)
-        rho, rho2 = air.transmitters.correlation(speed)
+        rho, rho2 = air.transmitters.correlation(uplink.motion)
         assert float(rho) == pytest.approx(expected, abs=1e-4)
         assert float(rho2) == pytest.approx(expected**2, abs=1e-4)
 
@@ -227,6 +229,58 @@ class TestAge:
         estimated = {"transmitter": {"name": "estimated", **base}}
         pairs = [knowledge(link(2, 112, csi=csi), 2)[1] for csi in (outdated, estimated)]
         np.testing.assert_allclose(pairs[0], pairs[1], atol=1e-5)
+
+    @pytest.mark.parametrize("channel", ["tdl", "tdl in time", "rayleigh"])
+    def test_the_age_moves_without_retracing(self, channel):
+        """Built for 2 ms; at 1 ms and 0 the correlation is that of 1 ms and 0, of one trace."""
+        outdated = {"name": "outdated", "age_s": 2e-3, "pilot_snr_db": 60.0}
+        fields = {"channel": {"name": "tdl", "speed_mps": 15.0}}
+        if channel == "rayleigh":
+            fields = {}
+            outdated["doppler_hz"] = 15.0 * 3.5e9 / 299_792_458.0
+        elif channel == "tdl in time":
+            fields["channel"]["domain"] = "time"
+        uplink = link(4, 112, csi={"transmitter": outdated}, **fields)
+        transmitters, doppler_hz = uplink.airs[0].transmitters, 15.0 * 3.5e9 / 299_792_458.0
+        traces = []
+
+        @tf.function(autograph=False)
+        def product(t):
+            traces.append(t)
+            moment = transmitters.moment(t, 0, t, uplink.motion)
+
+            def of(worker):
+                sight = transmitters.look(moment, worker, transmitters.innovates)
+                h = transmitters.receiver.beam_gain(transmitters.used(sight))
+                return tf.reduce_mean(tf.math.real(h * tf.math.conj(
+                    transmitters.known(moment, worker, sight)))[:56])  # fmt: skip
+
+            products = tf.map_fn(of, tf.range(4), fn_output_signature=tf.float32)
+            return products, transmitters.correlation(uplink.motion)[0]
+
+        duration = uplink.airs[0].grid.symbol_duration_s
+        for age in (2e-3, 1e-3, 0.0):
+            uplink.csi_age_s["transmitter"].assign(age)
+            lag = age if channel == "rayleigh" else round(age / duration) * duration
+            expected = special.j0(2 * np.pi * doppler_hz * lag)
+            looks = [product(tf.constant(t, tf.int64)) for t in range(150)]
+            samples_within([products for products, _ in looks], expected)
+            assert float(looks[0][1]) == pytest.approx(expected, abs=1e-4)
+        assert len(traces) == 1
+
+    def test_old_looks_send_nothing(self):
+        """In time, where a pilot's old place is that of data: a still channel, as in frequency."""
+        x = np.random.default_rng(0).normal(size=(4, 400)).astype(np.float32)
+        outdated = {"name": "outdated", "age_s": 4e-5, "pilot_snr_db": 80.0}
+        decoded = []
+        for domain in ("frequency", "time"):
+            channel = {"name": "tdl", "speed_mps": 0.0, "domain": domain}
+            uplink = link(4, 400, channel=channel, csi={"transmitter": outdated})
+            times = uplink.airs[0].timeline.grid.times
+            assert len(set(times)) < len(times)
+            decoded.append(np.asarray(uplink([x]).gradients[0]))
+        # The pulse of the time domain is cut off, which leaves about -35 dB.
+        assert np.std(decoded[1] - decoded[0]) < 10 ** (-28 / 20) * np.std(decoded[0])
 
     def test_age_costs(self):
         """A moving channel at 30 m/s: the floor of the decoded error rises with the age."""

@@ -9,7 +9,16 @@ from scipy import optimize
 
 import laser_phy as lp
 from laser_phy.compressors import Laser
-from laser_phy.power import ALLOCATIONS, KINDS, Linear, Power, Step, first_pass_shares, mean_shares
+from laser_phy.power import (
+    ALLOCATIONS,
+    KINDS,
+    Cosine,
+    Linear,
+    Power,
+    Step,
+    first_pass_shares,
+    mean_shares,
+)
 from laser_phy.power.optimal import (
     energy_weights,
     first_factor_share,
@@ -240,7 +249,7 @@ def test_both_factors_share_the_energy_of_a_round():
 
 # ---- over rounds ----
 
-MOVING = [kind(direction=d) for kind in (Linear, Step) for d in ("falling", "rising")]
+MOVING = [kind(direction=d) for kind in (Linear, Step, Cosine) for d in ("falling", "rising")]
 
 
 @pytest.mark.parametrize("schedule", [KINDS[0](), *MOVING], ids=repr)

@@ -1,7 +1,16 @@
 """Power: a round's energy, its split over the blocks of a message, and its course over rounds."""
 
 from laser_phy.power.allocation import ALLOCATIONS, first_pass_shares, mean_shares
-from laser_phy.power.schedule import KINDS, AnySchedule, Constant, Linear, Schedule, Step
+from laser_phy.power.schedule import (
+    KINDS,
+    AnySchedule,
+    Constant,
+    Cosine,
+    Linear,
+    Schedule,
+    Step,
+    course,
+)
 from laser_phy.power.settings import Energy, Power
 
 __all__ = [
@@ -9,11 +18,13 @@ __all__ = [
     "KINDS",
     "AnySchedule",
     "Constant",
+    "Cosine",
     "Energy",
     "Linear",
     "Power",
     "Schedule",
     "Step",
+    "course",
     "first_pass_shares",
     "mean_shares",
 ]

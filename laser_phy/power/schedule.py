@@ -6,6 +6,7 @@ class with a `_falling`, and its name in `KINDS`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -80,5 +81,41 @@ class Step(_Moving):
         return 1 - (HIGHEST - LOWEST) / 2 * np.sign(position)
 
 
-KINDS = (Constant, Linear, Step)
+class Cosine(_Moving):
+    """P_t = P (1 -+ 2/3 sin(pi x / 2)): half a cosine from end to end, steepest in the middle."""
+
+    name: Literal["cosine"] = "cosine"
+
+    def _falling(self, position: np.ndarray) -> np.ndarray:
+        return 1 - (HIGHEST - LOWEST) / 2 * np.sin(np.pi / 2 * position)
+
+
+KINDS = (Constant, Linear, Step, Cosine)
 AnySchedule: Any = one_of(*KINDS)
+
+
+def course(schedule: Schedule | Callable[[float], float], rounds: int) -> np.ndarray:
+    """f(t) = P_t / P of `rounds` rounds, of mean 1.
+
+    Args:
+        schedule: settings, or any function of progress, which is asked in the middle of each round,
+            at (t + 1/2) / rounds, and scaled to mean 1.
+        rounds: length of the run.
+
+    Raises:
+        ValueError: rounds < 1, or a function that is negative, not finite, or 0 everywhere.
+    """
+    if isinstance(schedule, Schedule):
+        return schedule.factors(rounds)
+    Constant().factors(rounds)  # refuses what is no length
+    progress = (np.arange(rounds) + 0.5) / rounds
+    values = np.array([float(schedule(t)) for t in progress])
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        raise ValueError(
+            "schedule must be >= 0 and finite (energy) at every progress from 0 to 1; got "
+            f"{values[wrong][0]:g} at {progress[wrong][0]:.3g}."
+        )
+    if not values.any():
+        raise ValueError("schedule must be > 0 (energy) somewhere; got 0 at every progress.")
+    return values / values.mean()
