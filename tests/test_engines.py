@@ -1,7 +1,10 @@
 """Sweeps that run: subprocesses here, Dask workers, and what is left when either is killed."""
 
+import contextlib
 import json
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +30,7 @@ import laser_phy as lp
 from laser_phy.scenario import Scenario
 from laser_phy.sweeps.engines import environment
 from laser_phy.sweeps.folder import SweepFolder
+from laser_phy.sweeps.gpus import Gpus
 from laser_phy.sweeps.local import LocalEngine
 from laser_phy.sweeps.plan import plan_of
 
@@ -105,20 +109,25 @@ def test_killed_and_started_again_the_table_is_the_same(reference: Path, tmp_pat
     pd.testing.assert_frame_equal(table(out), half, check_exact=True)
 
 
-def test_two_at_once_one_says_why_not(reference: Path, tmp_path: Path) -> None:
+def test_two_at_once_one_says_why_not(tmp_path: Path) -> None:
     file, out = scenario_file(tmp_path), tmp_path / "s"
-    working = start(file, "--out", out, log=tmp_path / "one")
-    wait_for(lambda: (out / ".sweep.holder.json").exists())
-    refused = start(file, "--out", out, log=tmp_path / "two")
-    assert refused.wait(30) == 2
-    said = (tmp_path / "two").read_text()
-    assert f"{out}: process {working.pid} on " in said
+    logs = {start(file, "--out", out, log=tmp_path / name): tmp_path / name for name in "ab"}
+    wait_for(lambda: any(process.poll() is not None for process in logs))
+    (refused,) = (process for process in logs if process.poll() is not None)
+    (working,) = (process for process in logs if process is not refused)
+    assert refused.returncode == 2
+    said = logs[refused].read_text()
+    assert re.match(rf"{out}: (process {working.pid} on|another process) ", said)
+    assert "is at work on the sweep in this folder." in said
     assert "Traceback" not in said
+    third = start(file, "--out", out, log=tmp_path / "c")  # by now it is known who works there
+    assert third.wait() == 2
+    assert f"{out}: process {working.pid} on " in (tmp_path / "c").read_text()
     children = descendants(working.pid)
     working.send_signal(signal.SIGINT)  # and Ctrl-C stops it cleanly
     assert working.wait(60) == 130
     assert all_gone(children)
-    assert "started again, each goes on from its last epoch" in (tmp_path / "one").read_text()
+    assert "started again, each goes on from its last epoch" in logs[working].read_text()
 
 
 @pytest.mark.long
@@ -137,33 +146,86 @@ def test_a_run_that_fails_is_tried_twice_and_reported(tmp_path: Path) -> None:
 def test_threads_are_shared_out() -> None:
     engine = LocalEngine(jobs=1)
     assert engine.threads >= 1
-    variables = environment(3, {"PYTHONPATH": "/a"})
+    variables = environment(3, base={"PYTHONPATH": "/a"})
     assert variables["TF_NUM_INTRAOP_THREADS"] == variables["OMP_NUM_THREADS"] == "3"
     assert variables["PYTHONPATH"].startswith("/a")
+    assert "CUDA_VISIBLE_DEVICES" not in variables
+
+
+def test_gpus_are_dealt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,GPU-7f,3")
+    gpus = Gpus()
+    taken = [gpus.take() for _ in range(4)]
+    assert taken == ["0", "GPU-7f", "3", "0"]
+    gpus.give_back("3")
+    assert gpus.take() == "3"
+    assert environment(1, "3")["CUDA_VISIBLE_DEVICES"] == "3"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert Gpus().take() is None
 
 
 # ---- longer ----
 
 
+EPOCHS = 20
+LONGER = {
+    "task": SMALL["task"] | {"epochs": EPOCHS},
+    "sweep": {"uplink.power.energy_per_round": [1, 10, 100]},
+}
+"""Three runs, each long enough to be hit while it trains."""
+
+
+@pytest.fixture(scope="module")
+def longer_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep with LONGER that nobody disturbed, begun by the short run as the others are."""
+    folder = tmp_path_factory.mktemp("longer") / "s"
+    lp.sweep(SMALL | LONGER, out=folder, jobs=2, quiet=True)
+    return folder
+
+
+def epochs_done(run: Path) -> int:
+    """Rows of a run's history."""
+    history = run / "history.csv"
+    return history.read_text().count("\n") - 1 if history.is_file() else 0
+
+
 @pytest.mark.long
-def test_killed_at_five_random_moments(reference: Path, tmp_path: Path) -> None:
-    file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
+@pytest.mark.timeout(1800)
+def test_killed_at_five_random_moments(longer_reference: Path, tmp_path: Path) -> None:
+    file, out, log = scenario_file(tmp_path, **LONGER), tmp_path / "s", tmp_path / "log"
     moments = random.Random(1)
-    for _ in range(5):
+
+    def epochs() -> int:
+        return sum(map(epochs_done, out.glob("runs/*")))
+
+    # One while the first run starts, the others somewhere in what is still to do.
+    for left in range(5, 0, -1):
         process = start(file, "--out", out, "--jobs", "2", log=log, quick=False)
-        time.sleep(moments.uniform(0.5, 12))
-        children = descendants(process.pid) if process.poll() is None else []
+        if left == 5:
+            wait_for(lambda pid=process.pid: descendants(pid))
+        else:
+            still = 3 * EPOCHS - epochs()
+            target = epochs() + moments.randint(1, max(1, still // left))
+            wait_for(lambda target=target: epochs() >= target, 300)
+        time.sleep(moments.uniform(0, 0.5))
+        children = descendants(process.pid)
+        assert children
         kill(process)
-        wait_for(lambda gone=children: all_gone(gone), 5)
+        wait_for(lambda gone=children: all_gone(gone), 30)
+    assert epochs() < 3 * EPOCHS
     assert start(file, "--out", out, "--jobs", "2", log=log, quick=False).wait() == 0
-    pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
+    said = "".join(one.read_text() for one in out.glob("runs/*/output.log"))
+    assert said.count("Going on after epoch") >= 3
+    pd.testing.assert_frame_equal(table(out), table(longer_reference), check_exact=True)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers, each a process of its own."""
+@contextlib.contextmanager
+def cluster_of(
+    folder: Path, workers: int, options: list[str], gpus: str = "-1"
+) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and workers, each a process of its own: its address, and the processes."""
     pytest.importorskip("distributed", reason="pip install 'laser-phy[cluster]'")
-    address_file = tmp_path / "scheduler.json"
+    address_file = folder / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [
         subprocess.Popen(
@@ -175,15 +237,24 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     processes += [
         subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file",
-             str(address_file), "--nthreads", "1", "--no-nanny", "--no-dashboard",
-             "--local-directory", str(tmp_path / f"worker{index}")], **quiet,
+             str(address_file), "--no-nanny", "--no-dashboard", *options,
+             "--local-directory", str(folder / f"worker{index}")],
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": gpus}, **quiet,
         )
-        for index in range(2)
+        for index in range(workers)
     ]  # fmt: skip
-    yield json.loads(address_file.read_text())["address"], processes
-    for process in processes:
-        process.kill()
-        process.wait()
+    try:
+        yield json.loads(address_file.read_text())["address"], processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    with cluster_of(tmp_path, 2, ["--nthreads", "1"]) as found:
+        yield found
 
 
 @pytest.mark.long
@@ -192,23 +263,46 @@ def test_dask_gives_the_same_table(
 ) -> None:
     file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
     sweep = start(file, "--out", out, "--scheduler", cluster[0], "--threads", "1", log=log)
-    assert sweep.wait(300) == 0, log.read_text()
+    assert sweep.wait(900) == 0, log.read_text()
     pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_killed_worker_s_run_is_taken_up_elsewhere(
-    cluster: tuple[str, list[subprocess.Popen[bytes]]], reference: Path, tmp_path: Path
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], longer_reference: Path, tmp_path: Path
 ) -> None:
     address, (_, victim, _) = cluster
-    file, out, log = scenario_file(tmp_path), tmp_path / "s", tmp_path / "log"
+    file, out, log = scenario_file(tmp_path, **LONGER), tmp_path / "s", tmp_path / "log"
     sweep = start(file, "--out", out, "--scheduler", address, "--threads", "1", log=log)
-    wait_for(lambda: descendants(victim.pid) and any(out.glob("runs/*/checkpoints/state.json")))
-    runs = descendants(victim.pid)
+    wait_for(lambda: descendants(victim.pid))
+    (run,) = descendants(victim.pid)
+    folder = next(Path(word) for word in run.cmdline() if Path(word).parent.name == "runs")
+    wait_for(lambda: epochs_done(folder) >= 3, 300)
     kill(victim)
-    wait_for(lambda: all_gone(runs), 10)
-    assert sweep.wait(300) == 0, log.read_text()
-    pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
+    assert epochs_done(folder) < EPOCHS  # it was hit mid-run
+    wait_for(lambda: all_gone([run]), 30)
+    assert sweep.wait(900) == 0, log.read_text()
+    assert "Going on after epoch" in (folder / "output.log").read_text()
+    pd.testing.assert_frame_equal(table(out), table(longer_reference), check_exact=True)
+
+
+@pytest.mark.long
+def test_a_worker_s_gpus_are_dealt_out(tmp_path: Path) -> None:
+    options = ["--nthreads", "4", "--resources", "GPU=2"]
+    with cluster_of(tmp_path, 1, options, gpus="4,5") as (address, (_, worker)):
+        task = SMALL["task"] | {"epochs": 100_000}
+        file = scenario_file(tmp_path, task=task, sweep=LONGER["sweep"])
+        sweep = start(file, "--out", tmp_path / "s", "--scheduler", address, log=tmp_path / "log")
+        wait_for(lambda: len(descendants(worker.pid)) == 2)
+        time.sleep(2.0)  # a third run would have started by now, as there are four threads
+        runs = descendants(worker.pid)
+        assert sorted(run.environ()["CUDA_VISIBLE_DEVICES"] for run in runs) == ["4", "5"]
+        assert "1 worker of the Dask scheduler" in (tmp_path / "log").read_text()
+        assert "2 runs at a time" in (tmp_path / "log").read_text()
+        sweep.send_signal(signal.SIGINT)
+        assert sweep.wait(120) == 130
+        assert all_gone(runs)
 
 
 @pytest.mark.long

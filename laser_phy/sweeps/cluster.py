@@ -11,6 +11,7 @@ killed or told to stop, the workers end their runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from laser_phy.sweeps.engines import Ended, Job, command, cores, environment
+from laser_phy.sweeps.gpus import Gpus
 from laser_phy.sweeps.local import LOG
 from laser_phy.sweeps.plan import SweepError
 
@@ -125,13 +127,14 @@ def run_there(
     watch = _Watch(Path(alive))
     if watch.over():
         return None, "the sweep was stopped.", 0.0
+    gpu = _gpus().take() if _gpus_here() else None
     with (path / LOG).open("ab") as log:
         process = subprocess.Popen(
             command(Job(path.name, path, rounds)),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=environment(threads or max(1, cores() // _slots_here())),
+            env=environment(threads or max(1, cores() // _slots_here()), gpu),
             cwd=cwd if os.path.isdir(cwd) else None,
             start_new_session=True,
         )
@@ -139,6 +142,7 @@ def run_there(
         time.sleep(_POLL_S)
         if watch.over():
             _interrupt(process)
+    _gpus().give_back(gpu)
     return process.returncode, "", time.monotonic() - began
 
 
@@ -215,11 +219,23 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+@functools.cache
+def _gpus() -> Gpus:
+    """Those of this machine, which the runs of this worker share."""
+    return Gpus()
+
+
+def _gpus_here() -> int:
+    """How many runs with a GPU this worker takes at a time."""
+    from distributed import get_worker
+
+    return int(get_worker().state.total_resources.get(GPU, 0))
+
+
 def _slots_here() -> int:
     from distributed import get_worker
 
-    worker = get_worker()
-    return int(worker.state.total_resources.get(GPU, 0) or worker.state.nthreads)
+    return _gpus_here() or int(get_worker().state.nthreads)
 
 
 def _here() -> str:

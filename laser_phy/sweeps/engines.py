@@ -85,14 +85,17 @@ def command(job: Job) -> list[str]:
     return [sys.executable, "-m", module, str(os.getpid()), str(job.folder), *rounds]
 
 
-def environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of a job's process: the threads it may use, and where this package is."""
+def environment(
+    threads: int, gpu: str | None = None, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The variables of a job's process: threads and GPU it may use, and where this package is."""
     here = dict(os.environ if base is None else base)
     package = str(Path(laser_phy.__file__).resolve().parent.parent)
     paths = [path for path in here.get("PYTHONPATH", "").split(os.pathsep) if path]
     if package not in paths:  # last, where it can hide nothing
         paths.append(package)
     here |= {name: str(threads) for name in THREAD_VARIABLES}
+    here |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu is not None else {}
     return here | {
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",

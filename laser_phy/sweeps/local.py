@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import time
-from collections import Counter
 from dataclasses import dataclass
 
 from laser_phy.sweeps.engines import Ended, Job, command, cores, environment
+from laser_phy.sweeps.gpus import Gpus
 
 LOG = "output.log"
 _PATIENCE_S = 30.0
@@ -36,7 +36,7 @@ class LocalEngine:
     def __init__(self, jobs: int | None = None, threads: int | None = None) -> None:
         self._slots = jobs or max(1, cores() // 2)
         self.threads = threads or max(1, cores() // self._slots)
-        self.gpus = gpus()
+        self.gpus = Gpus()
         self._running: dict[str, _Running] = {}
 
     @property
@@ -46,17 +46,15 @@ class LocalEngine:
     def describe(self) -> str:
         jobs = "one run at a time" if self._slots == 1 else f"{self._slots} runs at a time"
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        shared = f", on {len(self.gpus)} GPU(s)" if self.gpus else ""
+        shared = f", on {len(self.gpus.names)} GPU(s)" if self.gpus.names else ""
         return f"{jobs} on this machine, {threads} each{shared}"
 
     def has_room(self) -> bool:
         return len(self._running) < self._slots
 
     def start(self, job: Job) -> None:
-        gpu = self._freest_gpu()
-        variables = environment(self.threads)
-        if gpu is not None:
-            variables["CUDA_VISIBLE_DEVICES"] = gpu
+        gpu = self.gpus.take()
+        variables = environment(self.threads, gpu)
         with (job.folder / LOG).open("ab") as log:
             process = subprocess.Popen(
                 command(job),
@@ -92,23 +90,7 @@ class LocalEngine:
     def _reap(self, name: str) -> Ended:
         one = self._running.pop(name)
         status = one.process.wait()
+        self.gpus.give_back(one.gpu)
         if one.process.stdin is not None:
             one.process.stdin.close()
         return Ended(one.job, status, seconds=time.monotonic() - one.began)
-
-    def _freest_gpu(self) -> str | None:
-        used = Counter(one.gpu for one in self._running.values())
-        return min(self.gpus, key=lambda gpu: used[gpu], default=None)
-
-
-def gpus() -> list[str]:
-    """The GPUs that TensorFlow would see here, as CUDA_VISIBLE_DEVICES names them."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name for name in chosen.split(",") if name and name != "-1"]
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(index) for index in range(len(lines))]
