@@ -127,8 +127,8 @@ def run_there(
     watch = _Watch(Path(alive))
     if watch.over():
         return None, "the sweep was stopped.", 0.0
-    gpu = _gpus().take() if _gpus_here() else None
-    with (path / LOG).open("ab") as log:
+    dealt = _gpus().one() if _gpus_here() else contextlib.nullcontext()
+    with dealt as gpu, (path / LOG).open("ab") as log:
         process = subprocess.Popen(
             command(Job(path.name, path, rounds)),
             stdin=subprocess.PIPE,
@@ -138,11 +138,10 @@ def run_there(
             cwd=cwd if os.path.isdir(cwd) else None,
             start_new_session=True,
         )
-    while process.poll() is None:
-        time.sleep(_POLL_S)
-        if watch.over():
-            _interrupt(process)
-    _gpus().give_back(gpu)
+        while process.poll() is None:
+            time.sleep(_POLL_S)
+            if watch.over():
+                _interrupt(process)
     return process.returncode, "", time.monotonic() - began
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 class Gpus:
@@ -28,6 +29,15 @@ class Gpus:
             if name is not None:
                 self._used[name] += 1
             return name
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[str | None]:
+        """One within the block."""
+        name = self.take()
+        try:
+            yield name
+        finally:
+            self.give_back(name)
 
     def give_back(self, name: str | None) -> None:
         """What `take` gave is not needed any more."""

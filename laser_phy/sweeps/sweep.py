@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -271,6 +272,8 @@ def _last_words(log: Path, status: int | None) -> str:
     how = (
         f"exit status {status}" if status is None or status >= 0 else f"killed by signal {-status}"
     )
+    if status == -signal.SIGKILL:
+        how += "; where nobody did that, memory ran out: take fewer --jobs"
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.path.getsize(log) - 4000))
