@@ -141,6 +141,19 @@ def test_a_label_stands_for_its_settings(tmp_path: Path) -> None:
     assert [line.name for line in study.lines(ENERGY)] == ["slow", "flat"]
 
 
+def test_settings_are_called_with_their_units(tmp_path: Path) -> None:
+    base = {"uplink": BASE["uplink"] | {"channel": "tdl"}}
+    axes = {"uplink.channel.speed_mps": [3, 30], ENERGY: [1, 10], "seed": [1, 2]}
+    study = study_of(load_sweep(written_sweep(tmp_path, base=base, **axes)))
+    assert [line.name for line in study.lines(ENERGY)] == ["speed 3 m/s", "speed 30 m/s"]
+    titles = {picture.name: picture.title for picture in pictures(study)}
+    assert titles["metric_against_speed_mps"] == "Test accuracy against speed"
+    text = page(study, [], [])
+    differ = "energy per round (2 values), speed (2 values), seed (2 values)"
+    assert f"8 runs that differ in {differ}." in text
+    assert "speed (m/s)</button>" in text
+
+
 def test_schemes_alone_are_drawn_too(tmp_path: Path) -> None:
     points = [{"label": name, "seed": seed} for seed, name in enumerate("abc")]
     study = study_of(load_sweep(written_sweep(tmp_path, points=points, **{ENERGY: [10]})))

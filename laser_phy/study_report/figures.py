@@ -61,11 +61,11 @@ def metric_by_scheme(study: Study) -> Picture:
     """Score of every scheme, a mark a value of the first axis, from the lowest to the highest."""
     axis = study.numeric[0] if study.numeric else None
     lines = study.schemes(axis)[:_MOST_ROWS]
-    figure, (plot,) = canvas(width=6.4, height=1.2 + 0.3 * len(lines))
+    figure, (plot,) = canvas(height=1.2 + 0.32 * len(lines))
     said: list[tuple[str, list[tuple[str, float]]]] = [(line.name, []) for line in lines]
     values = spread(sorted(study.runs[axis].unique()), _MOST_PANELS) if axis else [None]
     for index, value in enumerate(values):
-        name = f"{study.key(axis)} {value:g}".replace("_", " ") if axis else ""
+        name = study.said(axis, value) if axis else ""
         if name:
             plot.plot([], [], label=name, **style(index) | {"linestyle": "none"})
         for row, line in enumerate(lines):
@@ -75,6 +75,9 @@ def metric_by_scheme(study: Study) -> Picture:
                 continue
             look = style(index) | {"linestyle": "none", "markersize": 7}
             plot.plot(scores.mean(), row, **look)
+            if axis is None:
+                at = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "size": 7.5}
+                plot.annotate(_score(scores.mean(), study), (scores.mean(), row), **at)
             plot.hlines(row, scores.min(), scores.max(), color=look["color"], lw=1.5)
             said[row][1].append((name or "one setting", float(scores.mean())))
     plot.set_yticks(range(len(lines)), [line.name for line in lines])
@@ -96,12 +99,13 @@ def metric_against_air_time(study: Study) -> Picture:
     """Test metric after every epoch against the time on the air until then."""
     epochs = _with_air_time(study)
     metric = study.metric if not study.score.startswith("ema_") else f"ema_{study.metric}"
-    panels = _panels(study, epochs)
+    axis = study.numeric[0] if study.numeric else None
+    panels = _panels(study, epochs, axis)
     figure, plots = canvas(len(panels))
     said: list[tuple[str, list[tuple[str, float]]]] = []
     longest = epochs.groupby([SWEEP, RUN])["air_time_s"].max()
     for plot, (title, part) in zip(plots, panels, strict=True):
-        for index, line in enumerate(study.lines(study.power, part)):
+        for index, line in enumerate(study.lines(axis, part)):
             grouped = line.runs.groupby("epoch")
             x, y = grouped["air_time_s"].mean(), grouped[metric].mean() * study.scale
             look = style(index) | {"markersize": 2.5}
@@ -121,7 +125,7 @@ def metric_against_air_time(study: Study) -> Picture:
     return Picture(
         "metric_against_air_time",
         sentence(f"{study.metric_name.replace(', best epoch', '')} against time on the air"),
-        f"A mark an epoch. {_seeds(study, 'band')}{study.missing_lines(study.power)}",
+        f"A mark an epoch. {_seeds(study, 'band')}{study.missing_lines(axis)}",
         _told(f"{study.metric_label} against the time on the air", said, study.unit, "at the end"),
         figure,
     )
@@ -230,8 +234,13 @@ def _numbers(plot: Any, grid: pd.DataFrame, middle: float, study: Study) -> None
         for j, value in enumerate(row):
             if np.isfinite(value):
                 colour = "black" if value > middle else "white"
-                text = f"{value:.1f}" if study.unit else f"{value:.3g}"
+                text = _score(value, study)
                 plot.text(j, i, text, ha="center", va="center", color=colour, size=8)
+
+
+def _score(value: float, study: Study) -> str:
+    """In the figure's scale."""
+    return f"{value:.1f}" if study.unit else f"{value:.3g}"
 
 
 def _tick(value: object) -> str:
@@ -255,13 +264,12 @@ def _with_air_time(study: Study) -> pd.DataFrame:
     return epochs.sort_index()
 
 
-def _panels(study: Study, epochs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """A part a power, some of them where there are many."""
-    if study.power is None:
+def _panels(study: Study, epochs: pd.DataFrame, axis: str | None) -> list[tuple[str, pd.DataFrame]]:
+    """A part a value of the first axis, some of them where there are many."""
+    if axis is None:
         return [("", epochs)]
-    powers = spread(sorted(epochs[study.power].unique()), _MOST_PANELS)
-    key = study.power.split(".")[-1].replace("_", " ")
-    return [(f"{key} {power:g}", epochs[epochs[study.power] == power]) for power in powers]
+    values = spread(sorted(epochs[axis].unique()), _MOST_PANELS)
+    return [(study.said(axis, value), epochs[epochs[axis] == value]) for value in values]
 
 
 def _seeds(study: Study, spread: str = "") -> str:

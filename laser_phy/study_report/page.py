@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from laser_phy.study_report.drawing import Picture
 from laser_phy.study_report.study import Study
 from laser_phy.study_report.targets import TargetRow
+from laser_phy.study_report.units import name_and_unit
 from laser_phy.sweeps.axes import LABEL
 from laser_phy.sweeps.naming import in_short
 from laser_phy.sweeps.results import RUN, STATUS, SWEEP
@@ -84,7 +85,7 @@ def _need_rows(study: Study, targets: Sequence[TargetRow]) -> list[dict[str, Any
 
 def _summary(study: Study) -> str:
     settings = [
-        f"{study.key(column).replace('_', ' ')} ({study.runs[column].nunique(dropna=False)} values)"
+        f"{name_and_unit(study.key(column))[0]} ({study.runs[column].nunique(dropna=False)} values)"
         for column in study.varying
     ]
     count = len(study.runs)
@@ -110,7 +111,7 @@ def _runs(study: Study) -> tuple[list[str], list[list[Cell]]]:
 def _heading(study: Study, column: str) -> str:
     if column in _LINK:
         return study.label(column)
-    return column if column in (LABEL, SWEEP) else study.key(column).replace("_", " ")
+    return column if column in (LABEL, SWEEP) else study.heading(column)
 
 
 def _cell(study: Study, column: str, value: Any, is_score: bool) -> Cell:

@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from laser_phy.problems import Refusal
+from laser_phy.study_report.units import UNITS, name_and_unit, without_unit
 from laser_phy.sweeps.axes import LABEL
 from laser_phy.sweeps.folder import FINISHED
 from laser_phy.sweeps.naming import in_short, short_keys
@@ -24,25 +25,6 @@ SEED = "seed"
 POWERS = ("uplink.power.energy_per_round", "uplink.power.snr_db")
 _PLAIN = (LABEL, "uplink.compressor", "uplink.channel", "task.model", "task.dataset")
 MOST_LINES = 12
-
-UNITS = {
-    "energy_per_round": "energy per round (noise variance 1 per real)",
-    "snr_db": "SNR per data symbol (dB)",
-    "speed_mps": "speed (m/s)",
-    "delay_spread_s": "delay spread (s)",
-    "carrier_hz": "carrier (Hz)",
-    "pilot_snr_db": "SNR of the pilots (dB)",
-    "age_s": "age of the channel knowledge (s)",
-    "uplink_snr_db": "uplink SNR (dB)",
-    "uplink_nmse_db": "uplink NMSE (dB)",
-    "gradient_nmse_db": "gradient NMSE (dB)",
-    "air_time_ms": "air time (ms)",
-    "symbols_per_round": "symbols",
-    "rank": "rank",
-    "workers": "workers",
-    "antennas": "antennas at the server",
-    "threshold": "truncation threshold (power gain)",
-}
 
 
 class StudyError(Refusal):
@@ -148,11 +130,19 @@ class Study:
 
     def name(self, values: dict[str, object]) -> str:
         """What a line is called: `laser rank 4, transmitter none`."""
-        parts = [
-            in_short(value) if _is_plain(column) else f"{self.key(column)} {in_short(value)}"
-            for column, value in values.items()
-        ]
-        return ", ".join(part.replace("_", " ") for part in parts) or self.title
+        return ", ".join(self.said(column, value) for column, value in values.items()) or self.title
+
+    def said(self, column: str, value: object) -> str:
+        """A setting and its value: `speed 30 m/s`, or `laser rank 4` where that says it."""
+        if _is_plain(column):
+            return in_short(value).replace("_", " ")
+        name, unit = name_and_unit(self.key(column))
+        return f"{name} {in_short(value).replace('_', ' ')} {unit}".rstrip()
+
+    def heading(self, column: str) -> str:
+        """A setting as a table names it: `speed (m/s)`."""
+        name, unit = name_and_unit(self.key(column))
+        return f"{name} ({unit})" if unit else name
 
     def schemes(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
         """The runs by everything but `axis` and seed, in the order of the sweep."""
@@ -237,11 +227,6 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
 def _left_out(runs: pd.DataFrame, known: pd.Series, ended: pd.Series) -> dict[str, int]:
     why = runs[STATUS].where(~ended, "without a score")[~known]
     return {str(status): int(count) for status, count in why.value_counts().items()}
-
-
-def without_unit(label: str) -> str:
-    """A label without the unit that stands behind it in brackets."""
-    return label.rsplit(" (", 1)[0]
 
 
 def _is_plain(column: str) -> bool:
