@@ -140,7 +140,7 @@ def test_a_run_that_fails_is_tried_twice_and_reported(tmp_path: Path) -> None:
     assert list(result.failed) == ["seed=1"]
     assert "history.csv" in result.failed["seed=1"]
     assert (folder / "output.log").read_text().count("Traceback") == 2
-    assert result.runs["status"].tolist() == ["unfinished"]
+    assert result.runs["status"].tolist() == ["failed"]
 
 
 def test_threads_are_shared_out() -> None:

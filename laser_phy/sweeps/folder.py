@@ -22,7 +22,7 @@ from laser_phy.scenario import Scenario, ScenarioError, load_scenario
 from laser_phy.sweeps.plan import Plan, PlannedRun, written
 
 FINISHED = ("done", "diverged")
-UNFINISHED = "unfinished"
+UNFINISHED, FAILED = "unfinished", "failed"
 ROUNDS = "rounds"
 """Key of `sweep.json`: after how many rounds the last call stops every run, null for none."""
 
@@ -107,6 +107,12 @@ class SweepFolder:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads(self.summary.read_text(encoding="utf-8")))
         return {}
+
+    def status(self, planned: PlannedRun, summary: Mapping[str, Any]) -> str:
+        """Of a run, as `status_of`; `failed` where the summary says that it was given up."""
+        status = status_of(self.run(planned), summary.get(ROUNDS))
+        given_up = status == UNFINISHED and planned.name in summary.get(FAILED, {})
+        return FAILED if given_up else status
 
     def write_summary(self, values: Mapping[str, Any]) -> None:
         write_whole(self.summary, json.dumps(values, indent=2) + "\n")

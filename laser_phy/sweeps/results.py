@@ -15,7 +15,7 @@ from laser_phy.folder import FolderError, RunFolder
 from laser_phy.progress import clock
 from laser_phy.scenario import Scenario
 from laser_phy.sweeps.axes import LABEL
-from laser_phy.sweeps.folder import ROUNDS, SweepFolder, status_of
+from laser_phy.sweeps.folder import SweepFolder
 from laser_phy.sweeps.joining import columns_of, refuse_twice, titles
 from laser_phy.sweeps.naming import in_short
 from laser_phy.sweeps.plan import Plan, PlannedRun, plan_of
@@ -91,14 +91,14 @@ def gather(
 ) -> pd.DataFrame:
     """The history of every run under one header, in the order of the plan."""
     columns = plan.columns if columns is None else columns
-    frames, limit = [], folder.read_summary().get(ROUNDS)
+    frames, summary = [], folder.read_summary()
     for planned in plan.runs:
         run = folder.run(planned)
         if not run.history.is_file():
             continue
         history = _history(run)
         known = _known(planned, columns, title or plan.scenario.name)
-        known |= {STATUS: status_of(run, limit)}
+        known |= {STATUS: folder.status(planned, summary)}
         front = pd.DataFrame([known] * len(history), index=history.index)
         frames.append(pd.concat([front[_front(columns)], history], axis=1))
     table = (
@@ -131,10 +131,10 @@ def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
 
 
 def _run_rows(plan: Plan, folder: SweepFolder, columns: Sequence[str], title: str) -> pd.DataFrame:
-    rows, limit = [], folder.read_summary().get(ROUNDS)
+    rows, whole = [], folder.read_summary()
     for planned in plan.runs:
         run = folder.run(planned)
-        row = _known(planned, columns, title) | {STATUS: status_of(run, limit)}
+        row = _known(planned, columns, title) | {STATUS: folder.status(planned, whole)}
         summary = run.read_summary()
         if summary is not None:
             metric = summary["metric"]

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from laser_phy.scenario import Scenario, load_scenario
 from laser_phy.sweeps.board import Board, Glimpse
 from laser_phy.sweeps.engines import Ended, Engine, Job
 from laser_phy.sweeps.estimate import Estimate, Trial, in_bytes, trial_rounds
-from laser_phy.sweeps.folder import ROUNDS, SweepFolder, finished, status_of
+from laser_phy.sweeps.folder import FAILED, ROUNDS, SweepFolder, finished, status_of
 from laser_phy.sweeps.lock import holder, locked
 from laser_phy.sweeps.naming import in_short, short_keys
 from laser_phy.sweeps.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
@@ -239,12 +239,10 @@ class _Conductor:
         self._gather_every_s = max(_GATHER_EVERY_S, 10 * (self._gathered_at - began))
 
     def _summarise(self, status: str, wall_s: float = math.nan) -> None:
-        states = {name: status_of(self._at(run), self.rounds) for name, run in self.runs.items()}
-        counts = {
-            state: list(states.values()).count(state) for state in sorted(set(states.values()))
-        }
-        summary = {"name": self.plan.scenario.name, "status": status, "runs": len(states)}
-        summary |= {"by_status": counts, "failed": self.failed, ROUNDS: self.rounds}
+        known = {FAILED: self.failed, ROUNDS: self.rounds}
+        counts = Counter(self.folder.status(run, known) for run in self.plan.runs)
+        summary = {"name": self.plan.scenario.name, "status": status, "runs": len(self.runs)}
+        summary |= {"by_status": dict(sorted(counts.items())), **known}
         if math.isfinite(wall_s):
             summary["wall_s"] = round(wall_s, 1)
         self.folder.write_summary(summary)
