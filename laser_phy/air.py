@@ -44,7 +44,7 @@ class Air:
         self.workers, self.receiver = workers, settings.receiver
         self.mapping = MAPPINGS[settings.receiver.mapping]
         self.elements = spread(layout.symbols, grid.elements)  # [symbol]
-        self.timeline = timeline_of(settings.csi, settings.channel, grid, self.elements)
+        self.timeline = timeline_of(settings.csi.sides, settings.channel, grid, self.elements)
         self.fading = settings.channel.build(self.timeline.grid, key, workers)
         self.transmitters = Transmitters(settings, grid, self.timeline, self.fading)
         self.senders = Senders(settings.participation, self.transmitters)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -15,6 +16,20 @@ from laser_phy.uplink import Aggregate, Uplink
 
 BYTES = 4
 """A float32 on the error-free control channel."""
+
+
+class _Sums(NamedTuple):
+    """Sums over workers, of energies.
+
+    Attributes:
+        error: of what was received.
+        signal: that arrived, without noise.
+        distance: squared, of a worker's new weights from the server's.
+    """
+
+    error: Any
+    signal: Any
+    distance: Any
 
 
 class Broadcaster:
@@ -94,16 +109,16 @@ class Broadcaster:
             self.uplink.share(state)
         server = {group: self.replicas.values(group) for group in self.replicas.live}
         if self.applies:
-            sums = self.uplink.in_phase(
+            values = self.uplink.in_phase(
                 round_, lambda phase: self._updates(phase, aggregate, server, round_)
             )
         else:
-            sums = self._weights(server, round_)
-        for group, values in server.items():
-            self.replicas.put(group, values)
-        distance = self._distance(server["weights"])
+            values = self._weights(server, round_)
+        for group, held in server.items():
+            self.replicas.put(group, held)
         self._resync(server, round_)
-        return self._diagnostics(sums, distance, server["weights"])
+        values["server_weights_energy"] = _energy(server["weights"])
+        return with_ratios(values)
 
     def _server(self) -> list[Any]:
         return [variable.value for variable in self.uplink.state]
@@ -113,73 +128,81 @@ class Broadcaster:
     def _updates(
         self, phase: int, aggregate: Aggregate, server: dict[str, Any], round_: Any
     ) -> Any:
-        """Every worker decodes its own copy of the message and applies it; sums of `Heard`."""
+        """Every worker decodes its own copy of the message and applies it; diagnostics."""
         reals = aggregate.message[: self.downlink.layouts[phase].size]
         signal = self.downlink.send(phase, reals, round_)
 
-        def body(worker: Any, error: Any, energy: Any) -> Any:
+        def hear(worker: Any) -> _Sums:
             heard = self.downlink.receive(phase, signal, reals, worker)
             gradients, own = self.uplink.codec.decode(phase, heard.reals, self.state(worker))
-            self._apply(worker, gradients)
+            weights = self._apply(worker, gradients)
             self._write_state(worker, own, server)
-            return worker + 1, error + heard.error, energy + heard.signal
+            away = [a - b for a, b in zip(weights, server["weights"], strict=True)]
+            return _Sums(heard.error, heard.signal, _energy(away))
 
-        error, energy = self._over_workers(body)
-        return error, tf.reduce_sum(tf.square(reals)), energy, *self._size(phase)
+        return self._values(phase, reals, self._over_workers(hear))
 
-    def _apply(self, worker: Any, gradients: list[Any]) -> None:
+    def _apply(self, worker: Any, gradients: list[Any]) -> list[Any]:
+        """A worker's weights after an update by its own optimizer."""
         for group in ("weights", "optimizer"):
             self.replicas.put(group, self.replicas.read(group, worker))
         self.optimizer.apply(gradients, self.model.trainable_variables)
         for group in ("weights", "optimizer"):
             self.replicas.write(group, worker, self.replicas.values(group))
+        return self.replicas.values("weights")
 
     def _weights(self, server: dict[str, Any], round_: Any) -> Any:
-        """Every worker takes the weights it received; sums of `Heard`."""
+        """Every worker takes the weights it received; diagnostics."""
         weights = server["weights"]
         reals = tf.concat([tf.reshape(tf.cast(w, tf.float32), [-1]) for w in weights], axis=0)
         signal = self.downlink.send(0, reals, round_)
 
-        def body(worker: Any, error: Any, energy: Any) -> Any:
+        def hear(worker: Any) -> _Sums:
             heard = self.downlink.receive(0, signal, reals, worker)
             parts = tf.split(heard.reals, self.uplink.codec.sizes)
             parts = [tf.reshape(p, s) for p, s in zip(parts, self.uplink.shapes, strict=True)]
             self.replicas.write("weights", worker, parts)
             self._write_state(worker, None, server)
-            return worker + 1, error + heard.error, energy + heard.signal
+            return _Sums(heard.error, heard.signal, distance=heard.error)
 
-        error, energy = self._over_workers(body)
-        return error, tf.reduce_sum(tf.square(reals)), energy, *self._size(0)
+        return self._values(0, reals, self._over_workers(hear))
 
     def _write_state(self, worker: Any, own: Any, server: dict[str, Any]) -> None:
         """The worker's next basis: from what it received, or the server's."""
         received = self.settings.basis == "received"
         self.replicas.write("state", worker, own if received else server["state"])
 
-    def _over_workers(self, body: Any) -> tuple[Any, Any]:
-        zero = tf.zeros([])
+    def _over_workers(self, hear: Callable[[Any], _Sums]) -> _Sums:
+        def body(worker: Any, sums: _Sums) -> Any:
+            return worker + 1, _Sums(*[a + b for a, b in zip(sums, hear(worker), strict=True)])
+
         return tf.while_loop(
-            lambda worker, *_: worker < self.uplink.workers,
+            lambda worker, _: worker < self.uplink.workers,
             body,
-            (0, zero, zero),
+            (0, _Sums(*[tf.zeros([])] * 3)),
             parallel_iterations=1,
             maximum_iterations=self.uplink.workers,
-        )[1:]
+        )[1]
 
-    def _size(self, phase: int) -> tuple[Any, Any]:
-        """Symbols and air time (ms) of a broadcast."""
-        symbols = float(self.downlink.layouts[phase].symbols)
-        return tf.constant(symbols), tf.constant(1e3 * self.downlink.grids[phase].air_time_s)
+    def _values(self, phase: int, reals: Any, sums: _Sums) -> dict[str, Any]:
+        """The diagnostics of a broadcast of `reals`."""
+        workers, listeners = float(self.uplink.workers), self.downlink.listeners[phase]
+        message, symbols = _energy([reals]), float(self.downlink.layouts[phase].symbols)
+        noise = symbols * workers * self.settings.channel.noise_variance
+        return {
+            "downlink_error_energy": sums.error,
+            "downlink_message_energy": workers * message,
+            "downlink_signal_energy": sums.signal,
+            "downlink_noise_energy": tf.constant(noise),
+            "replica_distance": sums.distance / workers,
+            "downlink_energy": tf.where(message > 0, self.downlink.energy.value, 0.0),
+            "downlink_pilot_energy": tf.constant(listeners.pilot_energy),
+            "downlink_symbols_per_round": tf.constant(symbols),
+            "downlink_air_time_ms": tf.constant(1e3 * listeners.grid.air_time_s),
+            "downlink_control_bytes_per_round": tf.constant(self.control_bytes()),
+        }
 
-    # ---- replicas ----
-
-    def _distance(self, weights: list[Any]) -> Any:
-        """Mean over workers of the squared distance from the server's weights."""
-        parts = [
-            tf.reduce_sum(tf.square(tf.cast(rows.value - weight, tf.float32)))
-            for rows, weight in zip(self.replicas.rows["weights"], weights, strict=True)
-        ]
-        return tf.add_n(parts) / self.uplink.workers
+    # ---- what costs no noise ----
 
     def _resync(self, server: dict[str, Any], round_: Any) -> None:
         """Every `resync_every` rounds all workers get the server's state without error."""
@@ -211,21 +234,7 @@ class Broadcaster:
             total += copied / self.settings.resync_every
         return BYTES * total
 
-    def _diagnostics(self, sums: Any, distance: Any, weights: list[Any]) -> dict[str, Any]:
-        error, message, signal, symbols, air_time_ms = sums
-        workers = float(self.uplink.workers)
-        energy = tf.add_n([tf.reduce_sum(tf.square(tf.cast(w, tf.float32))) for w in weights])
-        noise = symbols * workers * self.settings.channel.noise_variance
-        values = {
-            "downlink_error_energy": error,
-            "downlink_message_energy": workers * message,
-            "downlink_signal_energy": signal,
-            "downlink_noise_energy": noise,
-            "replica_distance": distance,
-            "server_weights_energy": energy,
-            "downlink_energy": tf.where(message > 0, self.downlink.energy.value, 0.0),
-            "downlink_symbols_per_round": symbols,
-            "downlink_air_time_ms": air_time_ms,
-            "downlink_control_bytes_per_round": tf.constant(self.control_bytes()),
-        }
-        return with_ratios(values)
+
+def _energy(tensors: Sequence[Any]) -> Any:
+    """Sum of squares."""
+    return tf.add_n([tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32))) for tensor in tensors])

@@ -54,6 +54,7 @@ DOWNLINK_NAMES = (
     "downlink_snr_db",
     "replica_spread_db",
     "downlink_energy",
+    "downlink_pilot_energy",
     "downlink_symbols_per_round",
     "downlink_air_time_ms",
     "downlink_control_bytes_per_round",

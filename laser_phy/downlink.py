@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.channels.awgn import Noise
-from laser_phy.channels.grid import round_grid
 from laser_phy.downlink_settings import Directed, IdealDownlink
 from laser_phy.layout import Layout
-from laser_phy.ofdm import spread, to_reals, to_symbols
+from laser_phy.listeners import Listeners
+from laser_phy.ofdm import to_reals, to_symbols
 from laser_phy.power import mean_shares
 from laser_phy.streams import stream_key
+from laser_phy.transmitters import Moment
 
 
 class Signal(NamedTuple):
@@ -25,15 +26,13 @@ class Signal(NamedTuple):
         symbols: [symbol] complex64, scaled.
         budget: [block] energy p_j and
         amplitude: [block] a_j, both known to the workers from the control channel.
-        state: of the channel.
-        round: int64 scalar, of the noise.
+        moment: of the channel and the noise.
     """
 
     symbols: Any
     budget: Any
     amplitude: Any
-    state: Any
-    round: Any
+    moment: Moment
 
 
 class Heard(NamedTuple):
@@ -87,12 +86,9 @@ class Downlink(keras.layers.Layer):
         if not self.ideal:
             settings = self.settings
             self.layouts = [Layout(blocks) for blocks in phases]
-            self.grids = [round_grid(settings.ofdm, layout.symbols) for layout in self.layouts]
             key = stream_key(seed, "downlink")
-            self.fadings = [settings.channel.build(grid, key, workers) for grid in self.grids]
-            self.elements = [
-                spread(layout.symbols, grid.elements)
-                for layout, grid in zip(self.layouts, self.grids, strict=True)
+            self.listeners = [
+                Listeners(settings, layout.symbols, key, workers) for layout in self.layouts
             ]
             self.noise = Noise(stream_key(seed, "downlink_noise"), settings.channel.noise_variance)
             self.energy = self._scalar("energy", self.energy_budget)
@@ -112,33 +108,26 @@ class Downlink(keras.layers.Layer):
 
     def send(self, phase: int, reals: Any, round_: Any) -> Signal:
         """The server's transmission of `reals` [real] in round `round_`."""
-        layout, settings = self.layouts[phase], self.settings
+        layout = self.layouts[phase]
         norms = tf.sqrt(layout.per_block(tf.square(reals)))[tf.newaxis]
         budget = self.energy.value * mean_shares("compressed_norm", norms, norms)
         amplitude = tf.math.divide_no_nan(tf.sqrt(budget), norms[0])
-        realisation = round_ // settings.channel.coherence_rounds
         return Signal(
             symbols=to_symbols(layout.per_real(amplitude) * reals),
             budget=budget,
             amplitude=amplitude,
-            state=self.fadings[phase].draw(realisation, self.speed_mps.value),
-            round=round_,
+            moment=self.listeners[phase].moment(round_, self.speed_mps.value),
         )
 
     def receive(self, phase: int, signal: Signal, reals: Any, worker: Any) -> Heard:
         """Worker `worker`'s estimate; `reals` is what was sent, for the diagnostics alone."""
         layout, settings = self.layouts[phase], self.settings
-        antennas = float(settings.channel.antennas)
-        response = self.fadings[phase].response(signal.state, worker)
-        response = tf.gather(response, self.elements[phase], axis=1)
-        # One stream from all antennas with the common beam w = 1/sqrt(M), as on the uplink.
-        gain = tf.reduce_sum(response, axis=0) / tf.cast(antennas**0.5, tf.complex64)
-        arriving = gain * signal.symbols
-        received = self.noise.add(arriving[tf.newaxis], signal.round, worker)[0]
+        listeners, moment = self.listeners[phase], signal.moment
+        arriving, gain, unknown = listeners.listen(moment, worker, signal.symbols)
+        received = self.noise.add(arriving[tf.newaxis], moment.round, worker)[0]
         prior = self._prior(layout, signal.budget)
-        known = settings.csi.view(gain)
-        noise_variance = settings.channel.noise_variance
-        symbols = received * settings.receiver.weight(known, prior, noise_variance)
+        disturbance = settings.channel.noise_variance + prior * unknown
+        symbols = received * settings.receiver.weight(gain, prior, disturbance)
         estimate = to_reals(symbols, layout.size)
         estimate = tf.math.divide_no_nan(estimate, layout.per_real(signal.amplitude))
         return Heard(

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from laser_phy.channels import AnyChannel, Tdl
-from laser_phy.csi import AnyCsi, Perfect
+from laser_phy.csi import AnyListenerCsi, Perfect
 from laser_phy.lazy import tf
 from laser_phy.ofdm import Ofdm
 from laser_phy.power import Energy
@@ -27,24 +27,28 @@ class ZeroForcing(Settings):
     floor: float = setting(0.01, ge=0, le=100, unit="power gain, linear")
     """Power gain below which an element is read as 0: 1/|h|^2 has no mean under Rayleigh fading."""
 
-    def weight(self, gain: Any, prior: Any, noise_variance: float) -> Any:
+    def weight(self, gain: Any, prior: Any, noise_variance: Any) -> Any:
         """[symbol] complex64 that a received symbol is multiplied by.
 
         Args:
             gain: [symbol] complex64 channel, as the worker knows it.
             prior: [symbol] float32 mean energy of a sent symbol.
-            noise_variance: complex variance of the noise.
+            noise_variance: [symbol] or scalar complex variance of what disturbs it: noise, and
+                symbols through what is not known of the channel.
         """
         strong = tf.square(tf.abs(gain)) >= self.floor
         return tf.where(strong, tf.math.reciprocal_no_nan(gain), tf.zeros_like(gain))
 
 
 class Lmmse(Settings):
-    """s = h* e y / (|h|^2 e + no), e the mean energy of a symbol: shrinks what is weak."""
+    """s = h* e y / (|h|^2 e + no + e c), e the mean energy of a symbol: shrinks what is weak.
+
+    c is the variance of the error of h, 0 with perfect CSI.
+    """
 
     name: Literal["lmmse"] = "lmmse"
 
-    def weight(self, gain: Any, prior: Any, noise_variance: float) -> Any:
+    def weight(self, gain: Any, prior: Any, noise_variance: Any) -> Any:
         """[symbol] complex64 that a received symbol is multiplied by; arguments as above."""
         power = tf.square(tf.abs(gain)) * prior + noise_variance
         return tf.math.conj(gain) * tf.cast(tf.math.divide_no_nan(prior, power), gain.dtype)
@@ -71,10 +75,15 @@ class Broadcast(Settings):
     """Numerology and resource grid."""
     channel: AnyChannel = setting(Tdl())
     """What is between server and workers; independent of the uplink's."""
-    csi: AnyCsi = setting(Perfect())
-    """What every worker knows of its channel."""
+    csi: AnyListenerCsi = setting(Perfect())
+    """What every worker knows of its channel; pilots are the server's, one for all workers."""
     receiver: one_of(ZeroForcing, Lmmse) = setting(Lmmse())  # type: ignore[valid-type]
     """How a worker reads what it hears."""
+
+    @property
+    def pilots(self) -> bool:
+        """The grid of a broadcast carries pilots."""
+        return bool(self.channel.fading and self.csi.pilots)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -84,12 +93,9 @@ class Broadcast(Settings):
                 "without a shared basis the workers' factors do not add up, and training ends at "
                 "chance. Write basis: protected or basis: seed."
             )
-        if self.channel.fading and self.csi.name in ("none", "statistical", "phase"):
-            raise ValueError(
-                f"csi must tell a worker its fading channel {self.channel.name!r}, or it cannot "
-                f"read the broadcast; got {self.csi.name}. Write csi: perfect, estimated or "
-                "outdated."
-            )
+        if self.channel.fading:
+            if problem := self.csi.problem("csi", self.ofdm.pilot_symbols, self.channel):
+                raise ValueError(problem)
         return self
 
 

@@ -26,7 +26,7 @@ def gains_and_powers(
         workers: the first ones, all by default.
     """
     settings, everywhere = air.settings, np.arange(air.grid.elements)
-    timeline = timeline_of(settings.csi, settings.channel, air.grid, everywhere)
+    timeline = timeline_of(settings.csi.sides, settings.channel, air.grid, everywhere)
     transmitters = Transmitters(settings, air.grid, timeline, air.fading)
     moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, motion)
     symbols = air.layout.symbols

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from laser_phy.channels.estimation import PilotEstimator
 from laser_phy.channels.grid import Grid
-from laser_phy.csi import Csi, Estimated, Outdated
+from laser_phy.csi import Estimated, Knowledge, Outdated
 from laser_phy.lazy import tf
 
 
@@ -86,9 +87,10 @@ class Timeline:
         return _all_of(np.searchsorted(self._rows, times), self.carriers)
 
 
-def timeline_of(csi: Csi, channel: Any, grid: Grid, symbol_elements: np.ndarray) -> Timeline:
-    """The timeline of a round on `channel`."""
-    sides = {"transmitter": csi.transmitter, "receiver": csi.receiver}
+def timeline_of(
+    sides: Mapping[str, Knowledge], channel: Any, grid: Grid, symbol_elements: np.ndarray
+) -> Timeline:
+    """The timeline of a round on `channel`; `sides` is what the transmitter and receiver know."""
     lags = {
         side: lag_symbols(knows, grid, channel.moves)
         for side, knows in sides.items()
@@ -101,7 +103,7 @@ def _all_of(rows: np.ndarray, carriers: int) -> np.ndarray:
     return (rows[:, None] * carriers + np.arange(carriers)).ravel()
 
 
-def lag_symbols(csi: Estimated, grid: Grid, moves: bool) -> int:
+def lag_symbols(csi: Knowledge, grid: Grid, moves: bool) -> int:
     """OFDM symbols between sounding and use; 0 where the channel does not move by itself."""
     if not isinstance(csi, Outdated) or not moves:
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from laser_phy.channels import Fading, Grid
 from laser_phy.lazy import tf
 from laser_phy.power_control import Statistics, common_statistics, precode_to
 from laser_phy.sounding import Motion, Sounding, Timeline
+from laser_phy.streams import stateless_seed
 from laser_phy.uplink_settings import UplinkSettings
 
 INNOVATION = 2**41
@@ -109,10 +109,8 @@ class Transmitters:
 
     def seed(self, purpose: str, moment: Moment, worker: Any) -> Any:
         """Seed [2] of what is drawn for a purpose, transmission and worker."""
-        key = self.fading.key ^ zlib.crc32(purpose.encode())
         transmission = tf.cast(moment.round, tf.int64) * 2**2 + moment.turn
-        place = transmission * 2**20 + tf.cast(worker, tf.int64)
-        return tf.stack([tf.constant(key, tf.int64), place])
+        return stateless_seed(self.fading.key, purpose, transmission, worker)
 
     def used(self, sight: Sight) -> Any:
         """[antenna, used element] the channel where data and pilots are sent."""

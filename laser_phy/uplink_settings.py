@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from laser_phy.channels import AnyChannel, Tdl
 from laser_phy.compressors import AnyCompressor
-from laser_phy.csi import Csi, Estimated, Outdated
+from laser_phy.csi import Csi
 from laser_phy.impairments import Impairments
 from laser_phy.ofdm import Ofdm
 from laser_phy.participation import AnyParticipation, Everybody
@@ -151,24 +151,7 @@ class UplinkSettings(Settings):
         return None
 
     def _check_pilots(self) -> str | None:
-        sides = {"transmitter": self.csi.transmitter, "receiver": self.csi.receiver}
-        for side, knows in sides.items():
-            if isinstance(knows, Estimated) and not self.ofdm.pilot_symbols:
-                return (
-                    f"csi.{side} {knows.name} needs pilots; got ofdm.pilot_symbols []. Write "
-                    "ofdm.pilot_symbols: [2, 11], the OFDM symbols of a slot that carry them."
-                )
-            if not isinstance(knows, Outdated):
-                continue
-            if not self.channel.moves and knows.doppler_hz is None:
-                return (
-                    f"csi.{side} outdated needs doppler_hz (Hz) on channel {self.channel.name!r}, "
-                    "which does not move by itself; got none. Write doppler_hz: 10, say, or take "
-                    "channel tdl, whose speed_mps says it."
-                )
-            if self.channel.moves and knows.doppler_hz is not None:
-                return (
-                    f"csi.{side} outdated has doppler_hz {knows.doppler_hz:g} (Hz), but channel "
-                    f"{self.channel.name!r} has a Doppler of its own. Remove it: speed_mps says it."
-                )
+        for side, knows in self.csi.sides.items():
+            if problem := knows.problem(f"csi.{side}", self.ofdm.pilot_symbols, self.channel):
+                return str(problem)
         return None

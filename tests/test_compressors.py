@@ -279,6 +279,17 @@ def test_bases_of_equal_shapes_are_each_orthonormal_at_rank_one():
                 np.testing.assert_allclose(tf.transpose(basis) @ basis, np.eye(1), atol=1e-5)
 
 
+def test_the_signs_of_a_basis_are_fixed():
+    """Copies of one factor with a little noise give bases as near, and no column turns round."""
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        factor = random.normal(size=(30, 4)).astype(np.float32)
+        noisy = factor + 1e-3 * random.normal(size=factor.shape).astype(np.float32)
+        bases = [orthonormal(tf.constant(copy)).numpy() for copy in (factor, noisy)]
+        assert np.abs(bases[0] - bases[1]).max() < 0.01
+        assert np.all(np.diag(bases[0].T @ factor) > 0)
+
+
 @every
 def test_equal_shapes_draw_differently(case):
     if case.compressor.name in ("identity", "signum"):

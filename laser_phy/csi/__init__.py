@@ -18,8 +18,8 @@ TRANSMITTER_KINDS = (Perfect, Estimated, Outdated, Phase, Statistical, NoCsi)
 RECEIVER_KINDS = (Perfect, Estimated, Outdated, Statistical, NoCsi)
 AnyTransmitterCsi: Any = one_of(*TRANSMITTER_KINDS)
 AnyReceiverCsi: Any = one_of(*RECEIVER_KINDS)
-AnyCsi: Any = one_of(Perfect, NoCsi)
-"""For links that have no pilots."""
+AnyListenerCsi: Any = one_of(Perfect, Estimated, Outdated)
+"""For workers that hear a broadcast: without knowledge they could not read it."""
 
 
 class Csi(Settings):
@@ -31,15 +31,20 @@ class Csi(Settings):
     """What the server knows of the workers' channels."""
 
     @property
+    def sides(self) -> dict[str, Knowledge]:
+        """What each knows."""
+        return {"transmitter": self.transmitter, "receiver": self.receiver}
+
+    @property
     def pilots(self) -> bool:
         """Some knowledge comes from pilots on the grid."""
-        return bool(self.transmitter.pilots or self.receiver.pilots)
+        return any(knows.pilots for knows in self.sides.values())
 
 
 __all__ = [
     "RECEIVER_KINDS",
     "TRANSMITTER_KINDS",
-    "AnyCsi",
+    "AnyListenerCsi",
     "Csi",
     "Estimated",
     "Knowledge",

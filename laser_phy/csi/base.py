@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from laser_phy.settings import Settings
@@ -27,3 +28,13 @@ class Knowledge(Settings):
         Knowledge that comes from pilots has no view: it depends on what was received.
         """
         raise NotImplementedError
+
+    def problem(self, side: str, pilot_symbols: Sequence[int], channel: Any) -> str | None:
+        """What stands against this knowledge of a fading channel, in a sentence; None if nothing.
+
+        Args:
+            side: path of the setting, such as `csi.receiver`.
+            pilot_symbols: OFDM symbols of a slot that carry pilots.
+            channel: its settings.
+        """
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from laser_phy.csi.base import Knowledge
@@ -39,3 +40,11 @@ class Estimated(Knowledge):
 
     def view(self, response: Any) -> Any:
         raise NotImplementedError(f"{self.name} comes from pilots: see laser_phy.sounding.")
+
+    def problem(self, side: str, pilot_symbols: Sequence[int], channel: Any) -> str | None:
+        if pilot_symbols:
+            return None
+        return (
+            f"{side} {self.name} needs pilots; got ofdm.pilot_symbols []. Write "
+            "ofdm.pilot_symbols: [2, 11], the OFDM symbols of a slot that carry them."
+        )

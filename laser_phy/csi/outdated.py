@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from laser_phy.csi.estimated import Estimated
 from laser_phy.settings import setting
@@ -22,3 +23,19 @@ class Outdated(Estimated):
     """Time from the estimate to its use."""
     doppler_hz: float | None = setting(None, ge=0, le=1e6, unit="Hz")
     """Largest Doppler shift f_d, of a channel that does not move within a round."""
+
+    def problem(self, side: str, pilot_symbols: Sequence[int], channel: Any) -> str | None:
+        if problem := super().problem(side, pilot_symbols, channel):
+            return problem
+        if not channel.moves and self.doppler_hz is None:
+            return (
+                f"{side} outdated needs doppler_hz (Hz) on channel {channel.name!r}, which does "
+                "not move by itself; got none. Write doppler_hz: 10, say, or take channel tdl, "
+                "whose speed_mps says it."
+            )
+        if channel.moves and self.doppler_hz is not None:
+            return (
+                f"{side} outdated has doppler_hz {self.doppler_hz:g} (Hz), but channel "
+                f"{channel.name!r} has a Doppler of its own. Remove it: speed_mps says it."
+            )
+        return None
