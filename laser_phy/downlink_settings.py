@@ -93,9 +93,9 @@ class Broadcast(Settings):
                 "without a shared basis the workers' factors do not add up, and training ends at "
                 "chance. Write basis: protected or basis: seed."
             )
-        if self.channel.fading:
-            if problem := self.csi.problem("csi", self.ofdm.pilot_symbols, self.channel):
-                raise ValueError(problem)
+        problem = self.csi.problem("csi", self.ofdm.pilot_symbols, self.channel)
+        if problem and self.channel.fading:
+            raise ValueError(problem)
         return self
 
 

@@ -17,6 +17,7 @@ from laser_phy.compressors import (
     Signum,
     Sketch,
 )
+from laser_phy.compressors.matrices import orthonormal
 from laser_phy.problems import tag
 
 # two pairs of equal shapes, one of them small, a convolution kernel and vectors
