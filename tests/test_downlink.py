@@ -290,7 +290,7 @@ class TestReplicas:
             variable.assign(value)
         seen = {}
         encode = model.uplink.encode
-        model.uplink.encode = lambda k, g, s: (seen.update({int(k): g}), encode(k, g, s))[1]
+        model.uplink.encode = lambda k, g, *rest: (seen.update({int(k): g}), encode(k, g, *rest))[1]
         model.run_eagerly = True
         x, y = data()
         server = model.model.get_weights()
