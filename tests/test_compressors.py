@@ -380,7 +380,7 @@ def test_random_entries_are_sent_equally_often_and_anew_in_every_round():
     counts = np.zeros((2, 200))
     sets = []
     for t in range(rounds):
-        indices = [i.numpy() for i in codec.indices(tf.constant(t, tf.int64))]
+        indices = [i.numpy() for i in codec.draws(tf.constant(t, tf.int64))]
         assert [len(set(i)) for i in indices] == [50, 50]
         for tensor, index in enumerate(indices):
             counts[tensor, index] += 1

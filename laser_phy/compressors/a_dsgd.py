@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norm
+from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
 from laser_phy.compressors.draws import kept
+from laser_phy.compressors.feedback import FeedbackCodec
 from laser_phy.compressors.projection import Projection, message_passing
 from laser_phy.lazy import tf
 from laser_phy.settings import setting
@@ -61,13 +62,13 @@ class ADsgd(Compressor):
         return ADsgdCodec(shapes, key, self)
 
 
-class ADsgdCodec(Codec):
+class ADsgdCodec(FeedbackCodec):
     """Blocks are the projections, or the tensors where they are too small to project."""
 
     linear = False
 
     def __init__(self, shapes: Shapes, key: int, settings: ADsgd) -> None:
-        super().__init__(shapes, key)
+        super().__init__(shapes, key, settings.error_feedback)
         self.settings = settings
         self.entries = [self._entries(size) for size in self.sizes]
         self.projections = [
@@ -80,7 +81,6 @@ class ADsgdCodec(Codec):
                 for projection, size in zip(self.projections, self.sizes, strict=True)
             ),
         )
-        self.memory_size = sum(self.sizes) if settings.error_feedback else 0
 
     def _entries(self, size: int) -> int:
         entries = int(self.settings.sparsity * kept(size, self.settings.factor))
@@ -89,21 +89,16 @@ class ADsgdCodec(Codec):
     def encode(
         self, phase: int, gradients: Tensors, memory: Any, state: Tensors
     ) -> tuple[Message, Any]:
-        sources = [tf.reshape(gradient, [-1]) for gradient in gradients]
-        if self.settings.error_feedback:
-            parts = tf.split(memory, self.sizes)
-            sources = [a + b for a, b in zip(sources, parts, strict=True)]
+        sources = self.sources(gradients, memory)
         sparse = [
             _largest(source, entries) if entries else source
             for source, entries in zip(sources, self.entries, strict=True)
         ]
-        if self.settings.error_feedback:
-            memory = tf.concat([m - x for m, x in zip(sources, sparse, strict=True)], axis=0)
         blocks = [
             projection.forward(x) if projection else x
             for projection, x in zip(self.projections, sparse, strict=True)
         ]
-        return self.pack(blocks, tf.stack([norm(x) for x in sources])), memory
+        return self.pack(blocks, norms(sources)), self.kept(sources, sparse)
 
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
         gradients = [
@@ -112,7 +107,7 @@ class ADsgdCodec(Codec):
                 self.projections, tf.split(reals, self.phases[0]), strict=True
             )
         ]
-        return [tf.reshape(g, s) for g, s in zip(gradients, self.shapes, strict=True)], state
+        return self.shaped(gradients), state
 
     def _undo(self, projection: Projection, y: Any) -> Any:
         if self.settings.decoder == "linear":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norms
+from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
+from laser_phy.compressors.identity import IdentityCodec
 from laser_phy.lazy import tf
 
 
@@ -21,15 +22,11 @@ class Signum(Compressor):
         return SignumCodec(shapes, key)
 
 
-class SignumCodec(Codec):
+class SignumCodec(IdentityCodec):
     """Blocks are the signs of the tensors, in their order."""
 
     linear = False
     bits_per_real = 1
-
-    def __init__(self, shapes: Shapes, key: int) -> None:
-        super().__init__(shapes, key)
-        self.phases = (tuple(self.sizes),)
 
     def encode(
         self, phase: int, gradients: Tensors, memory: Any, state: Tensors
@@ -37,5 +34,4 @@ class SignumCodec(Codec):
         return self.pack([tf.sign(g) for g in gradients], norms(gradients)), memory
 
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
-        votes = tf.split(tf.sign(reals), self.sizes)
-        return [tf.reshape(v, s) for v, s in zip(votes, self.shapes, strict=True)], state
+        return super().decode(phase, tf.sign(reals), state)
