@@ -34,6 +34,11 @@ class Channel(Settings):
     noise_variance: ClassVar[float] = NOISE_VARIANCE
 
     @property
+    def noise_of_a_real(self) -> float:
+        """Variance of the noise on a real, behind M antennas that add up to gain 1."""
+        return self.noise_variance / 2 / self.antennas
+
+    @property
     def law(self) -> GainLaw | None:
         """Closed form of the law of |w^H h|^2 that all workers share, w = 1/sqrt(M).
 

@@ -97,21 +97,27 @@ class Air:
         scaled = self.mapping.demodulate(combined, self.layout.size)
         estimate = tf.math.divide_no_nan(scaled, self.layout.per_real(sent.amplitude))
         mean = tf.math.divide_no_nan(tf.reduce_sum(messages.reals, axis=0), senders)
-        elements = float(self.layout.symbols * self.settings.channel.antennas)
-        return estimate, AirRecord(
+        return estimate, self.record(
             worker_energy=tf.reduce_sum(sums.energy, axis=1),
             signal=tf.reduce_sum(tf.square(tf.abs(sums.received))),
-            noise=tf.constant(elements * self.settings.channel.noise_variance),
             error=tf.reduce_sum(tf.square(estimate - mean)),
             reference=tf.reduce_sum(tf.square(mean)),
             silent=sums.silent / (self.workers * self.layout.symbols),
+            senders=senders,
+            papr_db=sums.papr_db,
+        )
+
+    def record(self, **measured: Any) -> AirRecord:
+        """What was measured in a round, and what the grid decides."""
+        elements = float(self.layout.symbols * self.settings.channel.antennas)
+        return AirRecord(
+            **measured,
+            noise=tf.constant(elements * self.settings.channel.noise_variance),
             symbols=tf.constant(float(self.layout.symbols)),
             air_time_ms=tf.constant(1e3 * (self.grid.air_time_s + self.cost.extra_time_s)),
             pilot_symbols=tf.constant(float(self.cost.symbols)),
             server_pilot_energy=tf.constant(self.cost.server_energy),
             worker_pilot_energy=tf.constant(self.cost.worker_energy),
-            senders=senders,
-            papr_db=sums.papr_db,
         )
 
     def _link(self, round_: Scaled, senders: Any) -> Link:

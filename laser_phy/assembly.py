@@ -65,10 +65,13 @@ class Assembly:
         kind: Any = task.model
         parameters = sum(math.prod(v.shape) for v in self.model.model.trainable_variables)
         left = f" ({self.dropped} examples left over)" if self.dropped else ""
+        uplink = self.model.uplink
+        noise = self.scenario.uplink.channel.noise_of_a_real
         return [
             f"{task.workers} workers, {task.batch_size} examples each a round{left}; "
             f"{kind.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
             f"epoch, {planned} in all.",
+            *uplink.codec.in_words(self.energy_budget, task.workers, noise),
             f"Memory, besides activations: {in_words(held(self.model))}.",
             f"Tracing the training step, about {self._tracing_s():.0f} s ...",
         ]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from laser_phy.compressors import Message
+from laser_phy.lazy import tf
 from laser_phy.power import first_pass_shares, mean_shares
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -15,6 +16,8 @@ def pass_budget(
     settings: UplinkSettings, codec: Any, workers: int, phase: int, messages: Message, energy: Any
 ) -> Any:
     """[block] energy p_j of this pass, of `energy` for it and the passes that follow."""
+    if not settings.compressor.analog:  # a code word takes it all, whatever it says
+        return tf.expand_dims(energy, 0)
     allocation = settings.power.allocation
     shares = mean_shares(
         allocation, messages.sent_norms, messages.source_norms, codec.noise_gains(phase),

@@ -16,6 +16,7 @@ import numpy as np
 from laser_phy.compressors import (
     ADsgd,
     Compressor,
+    Digital,
     Identity,
     Laser,
     RandomK,
@@ -40,9 +41,10 @@ class Cost:
     Attributes:
         scheme: name and fields that matter.
         chosen: it is the scenario's own.
-        floats: reals sent.
-        bits: of those reals as a digital message: 32 each, 1 where they are signs.
-        saving: bits of the uncompressed gradient over `bits`.
+        floats: reals sent as amplitudes; none of a scheme that sends bits.
+        bits: of those reals as a digital message: 32 each, 1 where they are signs. Of a scheme that
+            sends bits those that it sends, at the capacity of white noise whatever the channel.
+        saving: bits of the uncompressed gradient over `bits`, infinite where nothing is sent.
         symbols: complex data symbols.
         energy: P, of noise 1 a real.
         symbol_snr_db: energy a symbol over the noise of a resource element.
@@ -50,6 +52,7 @@ class Cost:
         control_bytes: on the error-free control channel, for all workers.
         control_energy: that these would cost at capacity.
         feedback_floats: that the server sends back in the middle of a round.
+        notes: what else is worth knowing, in sentences.
     """
 
     scheme: str
@@ -64,6 +67,7 @@ class Cost:
     control_bytes: int
     control_energy: float
     feedback_floats: int
+    notes: tuple[str, ...] = ()
 
     @property
     def megabytes(self) -> float:
@@ -101,6 +105,7 @@ def schemes(chosen: Compressor | None = None) -> list[Compressor]:
         Sketch(factor=factor),
         ADsgd(factor=factor),
         Signum(),
+        Digital(factor=factor),
     ]
     if chosen is not None and chosen not in listed:
         listed.append(chosen)
@@ -115,18 +120,19 @@ def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bo
 
     codec = uplink.compressor.build(shapes, 0)
     mapping = MAPPINGS[uplink.receiver.mapping]
-    symbols = [mapping.symbols(sum(blocks)) for blocks in codec.phases]
+    symbols = [mapping.symbols(codec.channel_uses(i)) for i in range(len(codec.phases))]
     grids = [round_grid(uplink.ofdm, count, pilots=uplink.pilots) for count in symbols]
     mean_symbols = codec.passes * float(np.mean(symbols))
     energy = uplink.power.energy(mean_symbols)
-    bits = codec.bits_per_real * codec.round_size
-    control = control_bytes(uplink.power, workers, codec.round_blocks)
+    noise = uplink.channel.noise_of_a_real
+    bits = float(codec.message_bits(codec.funded(codec.initial_state(), energy, workers, noise)))
+    control = control_bytes(uplink.power, workers, codec.signalled_blocks)
     return Cost(
         scheme=describe(uplink.compressor),
         chosen=chosen,
-        floats=codec.round_size,
+        floats=codec.round_size if uplink.compressor.analog else 0.0,
         bits=bits,
-        saving=32 * sum(codec.sizes) / bits,
+        saving=32 * sum(codec.sizes) / bits if bits else math.inf,
         symbols=mean_symbols,
         energy=energy,
         symbol_snr_db=10 * math.log10(energy / mean_symbols / NOISE_VARIANCE),
@@ -134,6 +140,7 @@ def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bo
         control_bytes=control,
         control_energy=8 * control * CONTROL_ENERGY_PER_BIT,
         feedback_floats=sum(map(sum, codec.phases[:-1])) if codec.passes > 1 else 0,
+        notes=tuple(codec.in_words(energy, workers, noise)),
     )
 
 
@@ -198,16 +205,19 @@ def cost_table(rows: Iterable[Cost]) -> Table:
     """The rows for a terminal; the scenario's own scheme is marked."""
     from rich.table import Table
 
-    table = Table(caption="one round, mean over kinds of round; * is the scenario's scheme")
+    rows = list(rows)
+    caption = ["one round, mean over kinds of round; * is the scenario's scheme"]
+    caption += [note for row in rows for note in row.notes]
+    table = Table(caption="\n".join(caption), caption_justify="left")
     table.add_column("scheme", no_wrap=True)
     for name in ("floats", "MB", "saving", "symbols", "energy", "dB/symbol", "air", "control"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             ("* " if row.chosen else "  ") + row.scheme,
-            f"{row.floats:,.0f}",
+            f"{row.floats:,.0f}" if row.floats else "-",
             f"{row.megabytes:.4g}" if row.megabytes < 1 else f"{row.megabytes:.2f}",
-            f"{row.saving:.3g}x",
+            f"{row.saving:.3g}x" if row.bits else "-",
             f"{row.symbols:,.0f}",
             f"{row.energy:.6g}",
             f"{row.symbol_snr_db:.1f}",

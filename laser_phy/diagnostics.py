@@ -40,6 +40,8 @@ NAMES = (
 def uplink_names(uplink: UplinkSettings) -> tuple[str, ...]:
     """Diagnostics that the logs have with this uplink."""
     names: tuple[str, ...] = NAMES
+    if not uplink.compressor.analog:
+        names += ("bits_per_worker",)
     if uplink.pilots:
         names += ("pilot_energy", "energy_total")
     if uplink.participation.name != "all":

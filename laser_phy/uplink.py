@@ -22,6 +22,7 @@ from laser_phy.collection import collect
 from laser_phy.compressors import Message
 from laser_phy.csi import Outdated
 from laser_phy.diagnostics import control_bytes, round_diagnostics
+from laser_phy.digital_air import DigitalAir
 from laser_phy.layout import Layout
 from laser_phy.mapping import MAPPINGS
 from laser_phy.snapshot import snapshot
@@ -106,13 +107,15 @@ class Uplink(keras.layers.Layer):
         self.codec = settings.compressor.build(self.shapes, key)
         mapping = MAPPINGS[settings.receiver.mapping]
         self.layouts = [
-            Layout(blocks, mapping.symbols(sum(blocks))) for blocks in self.codec.phases
+            Layout(blocks, mapping.symbols(self.codec.channel_uses(phase)))
+            for phase, blocks in enumerate(self.codec.phases)
         ]
         channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
-        self.airs = []
+        air = Air if settings.compressor.analog else DigitalAir
+        self.airs: list[Air] = []
         for layout in self.layouts:
             grid = round_grid(settings.ofdm, layout.symbols, pilots=settings.pilots)
-            self.airs.append(Air(settings, layout, grid, channel_key, self.workers))
+            self.airs.append(air(settings, layout, grid, channel_key, self.workers))
         self.noise = Noise(noise_key, settings.channel.noise_variance)
         self._build_variables()
         self.built = True
@@ -195,7 +198,7 @@ class Uplink(keras.layers.Layer):
         gradients = [tf.cast(gradient, tf.float32) for gradient in gradients]
 
         def encode(memory: Any, shared: Any) -> tuple[Message, Any]:
-            known = shared if state is None else list(state)
+            known = self.funded(shared if state is None else list(state))
             message, kept = self.in_phase(
                 self.round.value,
                 lambda phase: self.codec.encode(phase, gradients, memory, known),
@@ -205,6 +208,13 @@ class Uplink(keras.layers.Layer):
             return _if_present(present, message, kept, memory)
 
         return self._remember(worker, encode)
+
+    def funded(self, state: Sequence[Any]) -> list[Any]:
+        """The compressor's state with what the energy of this round decides."""
+        settings = self.settings
+        return self.codec.funded(
+            list(state), self.energy.value, self.workers, settings.channel.noise_of_a_real
+        )
 
     def _unless_silent(
         self, worker: Any, message: Message, kept: Any, silent: Any
@@ -267,11 +277,13 @@ class Uplink(keras.layers.Layer):
             ]
         diagnostics = round_diagnostics(air, gradients, mean_gradients)
         diagnostics["control_bytes_per_round"] = tf.constant(
-            float(control_bytes(self.settings.power, self.workers, self.codec.round_blocks))
+            float(control_bytes(self.settings.power, self.workers, self.codec.signalled_blocks))
         )
         absent = tf.logical_not(present)
         diagnostics["excluded_workers"] = tf.reduce_sum(tf.cast(absent, tf.float32))
         self.excluded.assign_add(tf.cast(absent, tf.int64))
+        if not self.settings.compressor.analog:
+            diagnostics["bits_per_worker"] = self.codec.message_bits(self.funded(state))
         self.round.assign_add(1)
         workers = {"worker_energy": air.worker_energy, "message_norm": norms}
         message = message if self.codec.passes == 1 else None

@@ -47,7 +47,7 @@ class UplinkSettings(Settings):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        checks = [self._check_hardware]
+        checks = [self._check_hardware, self._check_bits]
         if self.channel.fading:
             checks += [
                 self._check_knowledge,
@@ -66,6 +66,28 @@ class UplinkSettings(Settings):
             return (
                 f"timing_offset_samples must be <= cyclic_prefix {prefix} (samples), within which "
                 f"a delay only turns phases; got {offset:g}."
+            )
+        return None
+
+    def _check_bits(self) -> str | None:
+        """A message of bits goes where its capacity is known, and no symbol is simulated."""
+        name = f"compressor {self.compressor.name!r}"
+        if self.compressor.analog:
+            return None
+        if self.channel.fading:
+            return (
+                f"{name} sends bits at the capacity of white noise; got channel "
+                f"{self.channel.name!r}, which fades. Write channel: awgn, or ideal."
+            )
+        if self.receiver.name != "scale":
+            return (
+                f"{name} is decoded from bits; got receiver {self.receiver.name!r}, which is for "
+                "amplitudes. Write receiver: scale."
+            )
+        if self.impairments.any or self.impairments.papr:
+            return (
+                f"{name} has no symbols that impairments could act on; got "
+                f"{', '.join(self.impairments.model_dump(exclude_defaults=True))}. Remove it."
             )
         return None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+EXACT_DB = -199.0  # the diagnostics' floor is -200 dB
 _ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 1 a real
 
 
@@ -19,6 +20,7 @@ def in_words(summary: Mapping[str, Any]) -> list[str]:
         paragraphs += [
             _energy(summary, link),
             _snr(summary, link),
+            _bits(link),
             _error(link),
             _air(summary, link),
             _control(summary, link),
@@ -122,7 +124,7 @@ def _snr(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
     if snr is None or snr >= 100:
         return ""
     text = f"Uplink SNR: {snr:.1f} dB, signal over noise of a received symbol."
-    if snr < 0:
+    if snr < 0 and "bits_per_worker" not in link:
         text += (
             f" Below 0 dB is no fault: the budget is spread over {number(symbols, 4)} symbols, so "
             "each sinks in the noise, yet the workers' signals add up in the air and the optimizer "
@@ -132,13 +134,26 @@ def _snr(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
     return text
 
 
+def _bits(link: Mapping[str, Any]) -> str:
+    bits = link.get("bits_per_worker")
+    if bits is None:
+        return ""
+    if bits == 0:
+        return (
+            "Bits: none. The capacity that the energy buys did not carry the smallest message in "
+            "any round: nothing was sent, and nothing learned."
+        )
+    return f"Bits: {number(bits)} a worker and round, decoded without error."
+
+
 def _error(link: Mapping[str, Any]) -> str:
     gradient, uplink = link.get("gradient_nmse_db"), link["uplink_nmse_db"]
     if gradient is None or uplink is None:
         return ""
+    sent = f"off by {uplink:.1f} dB from" if uplink > EXACT_DB else "exactly"
     text = (
-        f"Error: what the server decodes is off by {uplink:.1f} dB from what was sent, and by "
-        f"{gradient:.1f} dB from the true mean gradient."
+        f"Error: what the server decodes is {sent} what was sent, and off by {gradient:.1f} dB "
+        "from the true mean gradient."
     )
     if gradient > 0:
         text += (

@@ -7,6 +7,7 @@ from typing import Any
 
 from laser_phy.compressors.a_dsgd import ADsgd
 from laser_phy.compressors.base import Codec, Compressor, Message
+from laser_phy.compressors.digital import Digital
 from laser_phy.compressors.identity import Identity
 from laser_phy.compressors.laser import Laser
 from laser_phy.compressors.random_k import RandomK
@@ -14,7 +15,7 @@ from laser_phy.compressors.signum import Signum
 from laser_phy.compressors.sketch import Sketch
 from laser_phy.settings import one_of
 
-KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd)
+KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd, Digital)
 AnyCompressor: Any = one_of(*KINDS)
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "AnyCompressor",
     "Codec",
     "Compressor",
+    "Digital",
     "Identity",
     "Laser",
     "Message",

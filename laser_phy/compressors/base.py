@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,13 @@ class Message(NamedTuple):
 
 
 class Compressor(Settings):
-    """Settings of a compressor."""
+    """Settings of a compressor.
+
+    Attributes:
+        analog: messages are amplitudes that add up in the air; else bits, decoded without error.
+    """
+
+    analog: ClassVar[bool] = True
 
     name: str
 
@@ -79,14 +85,37 @@ class Codec(ABC):
         return max(sum(blocks) for blocks in self.phases)
 
     @property
-    def round_blocks(self) -> int:
-        """Blocks that a worker sends in a round."""
+    def signalled_blocks(self) -> int:
+        """Blocks of a round whose norms go over the control channel: all that a worker sends."""
         return len(self.phases[0]) if self.passes == 1 else sum(map(len, self.phases))
 
     @property
     def round_size(self) -> float:
         """Reals that a worker sends in a round, the mean over kinds of round."""
         return sum(map(sum, self.phases)) * self.passes / len(self.phases)
+
+    def channel_uses(self, phase: int) -> int:
+        """Reals on the air in a phase: those of the blocks, unless they are sent as bits."""
+        return sum(self.phases[phase])
+
+    def funded(self, state: Tensors, energy: Any, workers: int, noise: float) -> Tensors:
+        """`state` with what the energy of a round decides, as `encode` takes it.
+
+        Args:
+            state: the shared state.
+            energy: P of each worker, float32 scalar.
+            workers: K.
+            noise: variance of a received real.
+        """
+        return state
+
+    def message_bits(self, state: Tensors) -> Any:
+        """Bits of a round's message as a digital one; `state` is funded."""
+        return self.bits_per_real * self.round_size
+
+    def in_words(self, energy: float, workers: int, noise: float) -> list[str]:
+        """What is worth knowing before a run at this energy, in sentences; as for `funded`."""
+        return []
 
     def initial_state(self) -> list[np.ndarray]:
         """The state that server and workers share, before round 0; each array keeps its dtype."""
@@ -124,7 +153,7 @@ class Codec(ABC):
             phase: a Python integer.
             gradients: list of float32 tensors of the codec's shapes.
             memory: [memory_size] float32.
-            state: the shared state.
+            state: the shared state, funded.
         """
 
     def resume(self, phase: int, memory: Any, state: Tensors) -> tuple[Message, Any]:
