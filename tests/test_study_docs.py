@@ -94,6 +94,36 @@ def test_scenarios_say_their_question_and_their_runs(name: str) -> None:
         assert count <= 20  # a version for ten minutes on two cores
 
 
+def shown(text: str) -> list[list[str]]:
+    """The `laser-phy run` and `sweep` commands of a text, as shells would split them."""
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    commands = [part.strip() for line in lines for part in line.split("&&")]
+    wanted = ("laser-phy run ", "laser-phy sweep ")
+    return [shlex.split(c, comments=True) for c in commands if c.startswith(wanted)]
+
+
+@pytest.mark.parametrize("page", ["models.md"])
+def test_the_commands_of_the_results_are_valid(page: str) -> None:
+    found = shown("\n".join(blocks(page, "bash")))
+    assert found
+    for _, _, name, *options in found:
+        settings = [options[i + 1] for i, word in enumerate(options) if word == "--set"]
+        assert load_scenario(name, settings).name == name
+
+
+def test_the_saved_model_of_the_page_fits_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,), ((_, _, name, *options),) = (
+        blocks("models.md", "python"),
+        shown("\n".join(blocks("models.md", "bash"))),
+    )
+    exec(block, {})
+    task = load_scenario(name, [options[options.index("--set") + 1]]).task
+    assert task.model.build(task.dataset.load(), seed=0).count_params() == 65 * 32 + 33 * 10
+
+
 def test_the_yaml_of_the_page_is_a_sweep() -> None:
     base: dict[str, Any] = {
         "name": "page",
