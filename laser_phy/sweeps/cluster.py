@@ -121,15 +121,27 @@ def run_there(
         cwd: where the sweep was started, for relative paths in the scenario.
         alive: the file that the sweep touches as long as it goes on.
     """
-    began, path = time.monotonic(), Path(folder)
+    path = Path(folder)
     if not path.is_dir():
         return _REFUSED, f"{_here()} does not see {folder}: put it where every worker does.", 0.0
-    watch = _Watch(Path(alive))
-    if watch.over():
-        return None, "the sweep was stopped.", 0.0
-    dealt = _gpus().one() if _gpus_here() else contextlib.nullcontext()
-    with dealt as gpu, (path / LOG).open("ab") as log:
-        process = subprocess.Popen(
+    slots = _gpus_here()
+    with _gpus(slots).one() if slots else contextlib.nullcontext() as gpu:
+        watch = _Watch(Path(alive))
+        if watch.over():
+            return None, "the sweep was stopped.", 0.0
+        began, process = time.monotonic(), _child(path, rounds, threads, cwd, gpu)
+        while process.poll() is None:
+            time.sleep(_POLL_S)
+            if watch.over():
+                _interrupt(process)
+        return process.returncode, "", time.monotonic() - began
+
+
+def _child(
+    path: Path, rounds: int | None, threads: int | None, cwd: str, gpu: str | None
+) -> subprocess.Popen[bytes]:
+    with (path / LOG).open("ab") as log:
+        return subprocess.Popen(
             command(Job(path.name, path, rounds)),
             stdin=subprocess.PIPE,
             stdout=log,
@@ -138,11 +150,6 @@ def run_there(
             cwd=cwd if os.path.isdir(cwd) else None,
             start_new_session=True,
         )
-        while process.poll() is None:
-            time.sleep(_POLL_S)
-            if watch.over():
-                _interrupt(process)
-    return process.returncode, "", time.monotonic() - began
 
 
 class _Pulse:
@@ -219,9 +226,13 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 
 
 @functools.cache
-def _gpus() -> Gpus:
-    """Those of this machine, which the runs of this worker share."""
-    return Gpus()
+def _gpus(slots: int) -> Gpus:
+    """Those of this machine, which the runs of this worker share.
+
+    They wait for one another here too: a run that was handed in before any worker was there did not
+    ask the scheduler for a GPU.
+    """
+    return Gpus(most=slots)
 
 
 def _gpus_here() -> int:

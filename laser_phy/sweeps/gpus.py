@@ -15,10 +15,12 @@ class Gpus:
 
     Args:
         names: as CUDA_VISIBLE_DEVICES has them; those of this machine unless given.
+        most: blocks of `one` at the same time, however many there are; the next one waits.
     """
 
-    def __init__(self, names: Sequence[str] | None = None) -> None:
+    def __init__(self, names: Sequence[str] | None = None, most: int | None = None) -> None:
         self.names = list(visible() if names is None else names)
+        self._turn = threading.Semaphore(most) if most is not None else contextlib.nullcontext()
         self._used: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -33,11 +35,12 @@ class Gpus:
     @contextlib.contextmanager
     def one(self) -> Iterator[str | None]:
         """One within the block."""
-        name = self.take()
-        try:
-            yield name
-        finally:
-            self.give_back(name)
+        with self._turn:
+            name = self.take()
+            try:
+                yield name
+            finally:
+                self.give_back(name)
 
     def give_back(self, name: str | None) -> None:
         """What `take` gave is not needed any more."""
