@@ -7,6 +7,7 @@ that is left behind.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from laser_phy.lazy import tf
@@ -15,10 +16,17 @@ WORKER_BITS = 20  # a million workers; 2^43 rounds remain
 
 
 def prepare() -> None:
-    """Create Sionna's generator outside any graph. Call when building, never while tracing."""
+    """Create Sionna's generator outside any graph. Call when building, never while tracing.
+
+    And outside any scope of `tf.distribute`, which is a thread's: a generator made there gives each
+    replica other numbers, and all replicas must see the same channels.
+    """
     from sionna.phy import config
 
     with tf.init_scope():
+        if tf.distribute.has_strategy():
+            with ThreadPoolExecutor(1) as elsewhere:
+                elsewhere.submit(lambda: config.tf_rng).result()
         if config.tf_rng.algorithm != tf.random.Algorithm.PHILOX.value:  # pragma: no cover
             raise RuntimeError("Sionna's generator is not Philox; laser_phy needs its counter.")
 

@@ -50,7 +50,7 @@ def lower_loss_scale(optimizer: Any, overflow: Any) -> None:
 def explained_by_scale(optimizer: Any) -> bool:
     """Whether gradients that are not finite may come from a float16 loss scaled too high."""
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return scaled and float(optimizer.dynamic_scale) > LEAST_SCALE
+    return scaled and float(optimizer.dynamic_scale.numpy()) > LEAST_SCALE
 
 
 def why_stopped(counts: Mapping[int, int], workers: int, round_: int) -> str:

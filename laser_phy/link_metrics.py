@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
+from laser_phy.worker_split import local
 
 
 class LinkMetrics(keras.metrics.Metric):
@@ -29,9 +30,12 @@ class LinkMetrics(keras.metrics.Metric):
         super().__init__(name=name, dtype="float32")
         self.names = tuple(names)
         self.energies = tuple(e for n in self.names for e in RATIOS_DB.get(n, ()))
-        self.rounds = self.add_variable((), "zeros", name="rounds")
-        self.sums = self.add_variable((len(self.names) + len(self.energies),), "zeros", name="sums")
-        self.maxima = self.add_variable((len(MAXIMA),), "zeros", name="maxima")
+        sums = len(self.names) + len(self.energies)
+        self.rounds, self.sums, self.maxima = (
+            # Every replica of a strategy sees the whole round.
+            self.add_variable(shape, "zeros", aggregation="only_first_replica", name=name)
+            for name, shape in (("rounds", ()), ("sums", (sums,)), ("maxima", (len(MAXIMA),)))
+        )
 
     def update_state(self, diagnostics: dict[str, Any]) -> None:
         self.rounds.assign_add(1.0)
@@ -105,7 +109,7 @@ class RoundTrace(keras.layers.Layer):
             *[diagnostics[name] for name in self.columns[2:]],
         ]
         index = tf.reshape(tf.cast(round_ % TRACE_ROUNDS, tf.int32), [1, 1])
-        self.rows.value.scatter_nd_update(index, tf.stack(values)[tf.newaxis])
+        local(self.rows).scatter_nd_update(index, tf.stack(values)[tf.newaxis])
         self._workers.assign(tf.stack([workers[name] for name in PER_WORKER]))
         down = {name: diagnostics.get(f"downlink_{name}", 0.0) for name in ("air_time_ms", BYTES)}
         cost = tf.stack(
@@ -121,11 +125,11 @@ class RoundTrace(keras.layers.Layer):
 
     def totals(self) -> dict[str, float]:
         """What all rounds have cost: the names of `TOTALS`."""
-        return dict(zip(TOTALS, np.asarray(self._totals).tolist(), strict=True))
+        return dict(zip(TOTALS, self._totals.numpy().tolist(), strict=True))
 
     def workers(self) -> dict[str, np.ndarray]:
         """[worker] numbers of the last round: the names of `PER_WORKER`."""
-        return dict(zip(PER_WORKER, np.asarray(self._workers), strict=True))
+        return dict(zip(PER_WORKER, self._workers.numpy(), strict=True))
 
     def since(self, first: int, rounds: int) -> list[dict[str, float]]:
         """Rows of the rounds `first` to `rounds` - 1, as far as they are still held."""

@@ -15,9 +15,11 @@ from laser_phy.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.downlink import Downlink
 from laser_phy.link_metrics import LinkMetrics, RoundTrace
 from laser_phy.local_work import in_pieces, local_steps, part
+from laser_phy.moving_statistics import MovingStatistics
 from laser_phy.random_layers import RandomLayers
 from laser_phy.replicas import Replicas
 from laser_phy.uplink import Uplink
+from laser_phy.worker_split import WorkerSplit
 
 
 @keras.saving.register_keras_serializable("laser_phy")
@@ -88,6 +90,9 @@ class OverTheAir(keras.Model):
         self.bad_gradients = bad_gradients
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
+        self.split = WorkerSplit(self.workers)
+        if not self.downlink.ideal:
+            self.split.refuse("a broadcast downlink, where every worker applies its own update")
         self.seed, self.ema = int(seed), ema
         self.micro_batches, self.local_steps = int(micro_batches), int(local_steps)
         self.local_learning_rate = local_learning_rate
@@ -145,6 +150,7 @@ class OverTheAir(keras.Model):
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
+        self.split.check_compiled(self)
         self._build_optimizer()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -165,8 +171,10 @@ class OverTheAir(keras.Model):
                 f"{len(self.uplink.shapes)} tensors then, {len(self.model.trainable_variables)} "
                 "now. Freeze layers before wrapping the model in OverTheAir."
             )
+        split = self.split
+        split.check_scope(self)
         shares = self._worker_share(data)
-        statistics = _Statistics(self.model)
+        statistics = MovingStatistics(self.model)
         random_layers = RandomLayers(self.model, self.seed)
         scale = self.optimizer.scale_loss(tf.ones([]))
         gradients_of = self._local_work(scale)
@@ -180,7 +188,8 @@ class OverTheAir(keras.Model):
             if broadcaster:
                 broadcaster.take_weights(worker)
             random_layers.seek(round_, worker)
-            own = part(data, worker * shares, (worker + 1) * shares)
+            i = worker - split.first
+            own = part(data, i * shares, (i + 1) * shares)
             loss, gradients = gradients_of(own, shares)
             good = bad.can_be_sent(gradients)
             loss, *gradients = bad.or_zero(good, [loss, *gradients])
@@ -188,22 +197,24 @@ class OverTheAir(keras.Model):
             state = broadcaster.state(worker) if broadcaster else None
             message = self.uplink.encode(worker, gradients, state, good)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
-            present = present.write(worker, good)
+            sent = tf.cast(good, tf.float32)
+            present = tf.tensor_scatter_nd_update(present, [[worker]], [sent])
             return message, (total, loss_sum + loss, statistics.collect(moved, good), present)
 
         zeros = [tf.zeros(shape) for shape in self.uplink.shapes]
-        present = tf.TensorArray(tf.bool, self.workers, element_shape=[])
+        present = tf.zeros([self.workers])
         carry = (zeros, tf.zeros([]), statistics.zeros(), present)
-        messages, (total, loss_sum, moved, present) = self.uplink.collect(step, carry)
-        present = present.stack()
-        count = tf.reduce_sum(tf.cast(present, tf.float32))
+        messages, carry = self.uplink.collect(step, carry)
+        total, loss_sum, moved, present = split.sum(carry)
+        count = tf.reduce_sum(present)
         statistics.assign_mean(moved, count)
         if broadcaster:
             broadcaster.replicas.put("weights", server)
 
         mean = [tf.math.divide_no_nan(gradient, count) for gradient in total]
-        aggregate = self.uplink.receive(messages, mean, present)
-        gradients = [gradient * scale for gradient in aggregate.gradients]
+        aggregate = self.uplink.receive(messages, mean, present > 0)
+        # Keras' optimizer adds up what the replicas have, and all have the same.
+        gradients = [gradient * (scale / split.replicas) for gradient in aggregate.gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
         bad.lower_loss_scale(self.optimizer, count < self.workers)
         self._update_mean_weights()
@@ -217,20 +228,22 @@ class OverTheAir(keras.Model):
 
     def _worker_share(self, data: Any) -> Any:
         """Examples of one worker: the batch over K, rounded down."""
-        first = keras.tree.flatten(data)[0]
+        first, split = keras.tree.flatten(data)[0], self.split
         parts = self.micro_batches * self.local_steps
-        least = self.workers * parts
+        least = split.own * parts
         if first.shape[0] is not None and first.shape[0] < least:
             factors = " x micro_batches x local_steps" if parts > 1 else ""
             raise ValueError(
-                f"batch_size must be >= workers{factors} = {least} (it is the global batch, of "
-                f"which every worker takes its part); got a batch of {first.shape[0]}."
+                f"batch_size must be >= workers{factors} = {least * split.replicas} (it is the "
+                "global batch, of which every worker takes its part); got a batch of "
+                f"{first.shape[0] * split.replicas}."
             )
         size = tf.shape(first)[0]
         cut = f", each into {parts} parts" if parts > 1 else ""
         few = f"a batch has fewer examples than the {self.workers} workers that share it{cut}"
-        with tf.control_dependencies([tf.debugging.assert_greater_equal(size, least, few)]):
-            return size // self.workers
+        checks = [tf.debugging.assert_greater_equal(size, least, few), *split.whole(size)]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            return size // split.own
 
     def _local_work(self, scale: Any) -> Any:
         """`f(data, examples) -> (loss, what the worker sends)`."""
@@ -249,6 +262,7 @@ class OverTheAir(keras.Model):
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            loss = self.split.unscaled(loss)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [weight.value for weight in weights])
         self.compute_metrics(x, y, y_pred, sample_weight)
@@ -280,7 +294,7 @@ class OverTheAir(keras.Model):
             logs = train(iterator)
             counts = self.uplink.excluded.numpy() - known
             if counts.any() and not bad.explained_by_scale(self.optimizer):
-                rows = self.round_trace(int(self.uplink.round) - self.steps_per_execution)
+                rows = self.round_trace(int(self.uplink.round.numpy()) - self.steps_per_execution)
                 first = next(row["round"] for row in rows if row["excluded_workers"])
                 who = {int(worker): int(counts[worker]) for worker in counts.nonzero()[0]}
                 raise bad.BadGradientsError(bad.why_stopped(who, self.workers, int(first)))
@@ -295,7 +309,7 @@ class OverTheAir(keras.Model):
 
     def round_trace(self, since: int = 0) -> list[dict[str, float]]:
         """Rows of the rounds from `since` on; the last 256 are held."""
-        return self.trace.since(since, int(self.uplink.round))
+        return self.trace.since(since, int(self.uplink.round.numpy()))
 
     # ---- running mean of the weights ----
 
@@ -312,7 +326,7 @@ class OverTheAir(keras.Model):
         Raises:
             ValueError: the wrapper keeps no mean, or no round was trained.
         """
-        rounds = int(self.uplink.round)
+        rounds = int(self.uplink.round.numpy())
         if self.ema is None or rounds == 0:
             raise ValueError("ema_weights needs OverTheAir(..., ema=0.99) and at least one round.")
         kept = [weight.numpy() for weight in self.model.trainable_variables]
@@ -348,32 +362,3 @@ class OverTheAir(keras.Model):
         config["uplink"] = Uplink.from_config(config["uplink"])
         config["downlink"] = Downlink.from_config(config["downlink"])
         return cls(**config)
-
-
-class _Statistics:
-    """Moving statistics of a model during a round: every worker starts from the same ones.
-
-    Keras updates them in each forward pass. Left alone they would move K times a round, in worker
-    order; here each worker's update starts at the round's beginning and the mean is kept.
-    """
-
-    def __init__(self, model: keras.Model) -> None:
-        self.variables = [v for v in model.non_trainable_variables if "float" in str(v.dtype)]
-        self.start = [tf.identity(v.value) for v in self.variables]
-
-    def zeros(self) -> list[Any]:
-        return [tf.zeros_like(start) for start in self.start]
-
-    def collect(self, sums: list[Any], good: Any) -> list[Any]:
-        """`sums` with this worker's statistics added, if `good`; they are put back to the start."""
-        own = bad.or_zero(good, [variable.value for variable in self.variables])
-        sums = [a + b for a, b in zip(sums, own, strict=True)]
-        for variable, start, total in zip(self.variables, self.start, sums, strict=True):
-            with tf.control_dependencies([total]):
-                variable.assign(start)
-        return sums
-
-    def assign_mean(self, sums: list[Any], count: Any) -> None:
-        for variable, start, total in zip(self.variables, self.start, sums, strict=True):
-            mean = total / tf.cast(tf.maximum(count, 1), total.dtype)
-            variable.assign(tf.where(count > 0, mean, start))

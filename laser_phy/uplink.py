@@ -29,6 +29,7 @@ from laser_phy.snapshot import snapshot
 from laser_phy.sounding import Motion
 from laser_phy.streams import stream_key
 from laser_phy.uplink_settings import UplinkSettings
+from laser_phy.worker_split import WorkerSplit, local
 
 
 class Aggregate(NamedTuple):
@@ -102,6 +103,7 @@ class Uplink(keras.layers.Layer):
             raise ValueError("shapes must have at least one tensor; got none.")
         self.shapes = [tuple(int(n) for n in shape) for shape in shapes]
         self.workers, self.seed = int(workers), int(seed)
+        self.split = WorkerSplit(self.workers)
         settings = self.settings
         key = stream_key(seed, "compressor")
         self.codec = settings.compressor.build(self.shapes, key)
@@ -139,10 +141,7 @@ class Uplink(keras.layers.Layer):
         self.round = variable("round", (), 0, "int64")
         self.excluded = variable("excluded", (self.workers,), 0, "int64")  # rounds, by worker
         # Often the largest of all: made where it lies, as copies on the way would triple the peak.
-        self.memory = self.add_weight(
-            name="memory", shape=(self.workers, self.codec.memory_size), dtype="float32",
-            initializer="zeros", trainable=False, autocast=False,
-        )  # fmt: skip
+        self.memory = self.split.rows(self.codec.memory_size)
         self.state = [
             variable(f"state_{i}", value.shape, value, str(value.dtype))
             for i, value in enumerate(self.codec.initial_state())
@@ -238,11 +237,12 @@ class Uplink(keras.layers.Layer):
         """The message of `encode(memory, state)`, whose new memory the worker keeps."""
         remembers = self.codec.memory_size > 0
         # gather, not memory[worker]: slicing a variable copies all of it
-        memory = tf.gather(self.memory.value, worker) if remembers else tf.zeros([0])
+        row = worker - self.split.first
+        memory = tf.gather(local(self.memory), row) if remembers else tf.zeros([0])
         message, memory = encode(memory, [variable.value for variable in self.state])
         if remembers:
-            index = tf.reshape(worker, [1, 1])
-            self.memory.value.scatter_nd_update(index, memory[tf.newaxis])
+            index = tf.reshape(row, [1, 1])
+            local(self.memory).scatter_nd_update(index, memory[tf.newaxis])
         return message
 
     def receive(
@@ -364,11 +364,11 @@ class Uplink(keras.layers.Layer):
             phase: of the codec, where a round has several passes.
 
         Returns:
-            `Message` with a leading worker axis, and the last carry.
+            `Message` with a leading worker axis, and the last carry, of this replica's workers.
         """
         blocks = len(self.codec.phases[phase])
         sizes = Message(self.codec.message_size, blocks, blocks)
-        return collect(step, carry, self.workers, sizes)
+        return collect(step, carry, self.split, sizes)
 
 
 def _if_present(present: Any, message: Message, kept: Any, memory: Any) -> tuple[Message, Any]:
