@@ -92,7 +92,7 @@ class OverTheAir(keras.Model):
         self.downlink = downlink or Downlink()
         self.split = WorkerSplit(self.workers)
         if not self.downlink.ideal:
-            self.split.refuse("a broadcast downlink, where every worker applies its own update")
+            self.split.refuse("a broadcast downlink", "Train on one device, or downlink: ideal.")
         self.seed, self.ema = int(seed), ema
         self.micro_batches, self.local_steps = int(micro_batches), int(local_steps)
         self.local_learning_rate = local_learning_rate
@@ -117,6 +117,10 @@ class OverTheAir(keras.Model):
         """
         if self.built:
             return
+        if not self.model.built:
+            self.split.refuse(
+                "a model that is not built", "Give it a keras.Input, or call it on a batch first."
+            )
         with tf.init_scope():  # a first batch may come while a graph is traced
             if not self.model.built:
                 self.model.build(input_shape)

@@ -47,24 +47,25 @@ class WorkerSplit:
             return 0
         return self._context().replica_id_in_sync_group * self.own
 
-    def refuse(self, what: str) -> None:
+    def refuse(self, what: str, instead: str) -> None:
         """Raise ValueError where there are several replicas."""
         if self.replicas > 1:
             raise ValueError(
-                f"workers cannot be split among {self.replicas} replicas with {what}. Use one "
-                "device, without a strategy."
+                f"{what} does not work with the workers split among {self.replicas} replicas. "
+                f"{instead}"
             )
 
     def check_compiled(self, model: keras.Model) -> None:
         """Raise ValueError for what `compile` was given and several replicas cannot do."""
         for part in keras.tree.flatten(model.loss):
-            if getattr(part, "reduction", "mean") in ("sum", "none", None):
+            reduction = getattr(part, "reduction", "mean")
+            if reduction in ("sum", "none", None):
                 self.refuse(
-                    f"a loss of reduction={part.reduction!r}, which Keras does not scale by the "
-                    "replicas (sum_over_batch_size works)"
+                    f"a loss with reduction={reduction!r}",
+                    "Keras divides means alone by the replicas: write sum_over_batch_size.",
                 )
         if model.steps_per_execution > 1:
-            self.refuse("steps_per_execution > 1, which Keras has for one replica alone")
+            self.refuse("steps_per_execution > 1", "Keras itself has it for one replica alone.")
 
     def check_scope(self, model: keras.Model) -> None:
         """Raise ValueError where not everything was made in the scope of the same strategy."""
