@@ -298,7 +298,7 @@ class OverTheAir(keras.Model):
             logs = train(iterator)
             counts = self.uplink.excluded.numpy() - known
             if counts.any() and not bad.explained_by_scale(self.optimizer):
-                rows = self.round_trace(int(self.uplink.round.numpy()) - self.steps_per_execution)
+                rows = self.round_trace(self.uplink.rounds - self.steps_per_execution)
                 first = next(row["round"] for row in rows if row["excluded_workers"])
                 who = {int(worker): int(counts[worker]) for worker in counts.nonzero()[0]}
                 raise bad.BadGradientsError(bad.why_stopped(who, self.workers, int(first)))
@@ -313,7 +313,7 @@ class OverTheAir(keras.Model):
 
     def round_trace(self, since: int = 0) -> list[dict[str, float]]:
         """Rows of the rounds from `since` on; the last 256 are held."""
-        return self.trace.since(since, int(self.uplink.round.numpy()))
+        return self.trace.since(since, self.uplink.rounds)
 
     # ---- running mean of the weights ----
 
@@ -330,7 +330,7 @@ class OverTheAir(keras.Model):
         Raises:
             ValueError: the wrapper keeps no mean, or no round was trained.
         """
-        rounds = int(self.uplink.round.numpy())
+        rounds = self.uplink.rounds
         if self.ema is None or rounds == 0:
             raise ValueError("ema_weights needs OverTheAir(..., ema=0.99) and at least one round.")
         kept = [weight.numpy() for weight in self.model.trainable_variables]

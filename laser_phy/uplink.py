@@ -154,6 +154,11 @@ class Uplink(keras.layers.Layer):
         self.build(**config)
 
     @property
+    def rounds(self) -> int:
+        """Rounds done."""
+        return int(self.round.numpy())
+
+    @property
     def symbols_per_round(self) -> float:
         """Data symbols of a round, the mean over kinds of round."""
         return self.codec.passes * float(np.mean([layout.symbols for layout in self.layouts]))

@@ -63,7 +63,10 @@ def test_weights_are_put_back_worker_by_worker(found):
     ("asked", "sentence"),
     [
         ("workers", "workers must be a multiple of the strategy's 2 replicas"),
-        ("sum", "a loss with reduction='sum' does not work with the workers split among 2 replicas"),
+        (
+            "sum",
+            "a loss with reduction='sum' does not work with the workers split among 2 replicas",
+        ),
         ("broadcast", "a broadcast downlink does not work with the workers split"),
         ("steps_per_execution", "steps_per_execution > 1 does not work with the workers split"),
         ("partial", "a batch must be a multiple of the 4 workers"),

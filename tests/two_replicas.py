@@ -105,7 +105,9 @@ def compare(strategy, name, epochs=2, **fields):
     for where in (strategy, None):  # the strategy first: it must not live on what one device left
         with scope(where):
             wrapped = model(name, **fields)
-        logs = fit(wrapped, epochs=epochs, validation_data=data(32))
+        monitor = lp.callbacks.LinkMonitor()
+        logs = fit(wrapped, epochs=epochs, validation_data=data(32), callbacks=[monitor])
+        assert len(monitor.rows) == wrapped.uplink.rounds
         runs.append((wrapped, logs))
     (two, logs_two), (one, logs_one) = runs
     exact, rounded = (apart(a, b) for a, b in zip(values(two), values(one), strict=True))
@@ -114,7 +116,7 @@ def compare(strategy, name, epochs=2, **fields):
         for k, v in logs_one.items()
     )
     return {
-        "exact": exact, "rounded": rounded, "logs": logs, "rounds": int(one.uplink.round.numpy()),
+        "exact": exact, "rounded": rounded, "logs": logs, "rounds": one.uplink.rounds,
         "names": sorted(logs_two) == sorted(logs_one), "memory": float(np.abs(two.uplink.memory.numpy()).sum()),
         "rows": [tuple(part.shape) for part in two.uplink.memory.value.values],
     }  # fmt: skip

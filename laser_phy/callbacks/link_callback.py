@@ -42,7 +42,7 @@ class LinkScheduler(LinkCallback):
         self._next = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._next = int(self.uplink.round)
+        self._next = self.uplink.rounds
         # Keras gives all callbacks of a `fit` one dict.
         shared = self.params if isinstance(self.params, dict) else {}
         if self.moves_energy and shared.setdefault("moves_energy", self) is not self:
@@ -54,7 +54,7 @@ class LinkScheduler(LinkCallback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         # The last call of an epoch may have had fewer rounds than steps_per_execution.
-        self._next = int(self.uplink.round)
+        self._next = self.uplink.rounds
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Counted here: reading the link's counter would cost a small round's time.

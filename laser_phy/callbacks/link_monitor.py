@@ -81,7 +81,7 @@ class LinkMonitor(LinkCallback):
         if self._next is not None:
             return
         # Not when training begins: a callback behind this one may go back to a checkpoint then.
-        self._next = int(self.uplink.round)
+        self._next = self.uplink.rounds
         key, first = ("round", self._next) if self.per == "round" else ("epoch", epoch)
         self.rows[:] = [row for row in self.rows if row[key] < first]
         if self._csv is not None:
@@ -101,9 +101,9 @@ class LinkMonitor(LinkCallback):
         self.flush()
         if self.per == "epoch":
             values = {name: float(value) for name, value in (logs or {}).items()}
-            self._hand_on([{"epoch": epoch, "rounds": int(self.uplink.round)} | values])
+            self._hand_on([{"epoch": epoch, "rounds": self.uplink.rounds} | values])
         if self._events is not None:
-            self._events.histograms(self._histograms(), int(self.uplink.round) - 1)
+            self._events.histograms(self._histograms(), self.uplink.rounds - 1)
             self._events.flush()
 
     def flush(self) -> None:
@@ -123,7 +123,7 @@ class LinkMonitor(LinkCallback):
     def _histograms(self) -> dict[str, np.ndarray]:
         values = {f"link/{name}": value for name, value in self.model.trace.workers().items()}
         if self.uplink.settings.channel.fading:
-            seen = self.uplink.snapshot(int(self.uplink.round) - 1, workers=WORKERS_SHOWN)
+            seen = self.uplink.snapshot(self.uplink.rounds - 1, workers=WORKERS_SHOWN)
             values["link/gain_db"] = seen["gain_db"]
         return values
 

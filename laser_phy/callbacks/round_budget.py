@@ -76,7 +76,7 @@ class RoundBudget(LinkCallback):
         for name, limit in self.limits.items():
             if totals[name] >= limit and self.stopped is None:
                 self.stopped = (
-                    f"RoundBudget: stopped after {int(self.uplink.round)} rounds, which took "
+                    f"RoundBudget: stopped after {self.uplink.rounds} rounds, which took "
                     f"{name} {totals[name]:g} of {limit:g} ({UNITS[name]})."
                 )
                 print(self.stopped)
