@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -98,6 +99,23 @@ class Fading(ABC):
         """
         return self.response(state, worker)
 
+    def earlier(self, state: Any, other: Any, worker: Any, turns: Any) -> Any:
+        """The channel as it was some time before, where it does not move by itself.
+
+        rho h + sqrt(1 - rho^2) e with rho = J0(2 pi turns) and e an independent draw: waves from
+        all around (Jakes).
+
+        Args:
+            state: of `draw`.
+            other: of `draw`, of another realisation.
+            worker: int32 scalar.
+            turns: f_d t, periods of the largest Doppler shift; float32 scalar.
+
+        Returns:
+            As `response`.
+        """
+        return aged(self.response(state, worker), self.response(other, worker), turns)
+
     def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
         """What arrives of one worker's symbols, without noise.
 
@@ -138,6 +156,13 @@ class Fading(ABC):
         beam's gain is in the law and not here.
         """
         return [1.0] * self.workers
+
+
+def aged(response: Any, innovation: Any, turns: Any) -> Any:
+    """rho h + sqrt(1 - rho^2) e, rho = J0(2 pi turns), of complex tensors h and e of one shape."""
+    rho = tf.math.special.bessel_j0(2 * math.pi * tf.cast(turns, tf.float32))
+    rest = tf.sqrt(1 - tf.square(rho))
+    return tf.cast(rho, response.dtype) * response + tf.cast(rest, response.dtype) * innovation
 
 
 class Unit(Fading):

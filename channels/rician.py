@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from laser_phy.channels.base import Channel, Fading
+from laser_phy.channels.base import Channel, Fading, aged
 from laser_phy.channels.gain_law import GainLaw
 from laser_phy.channels.gain_law import Rician as RicianLaw
 from laser_phy.channels.grid import Grid
@@ -59,10 +59,27 @@ class RicianFading(Fading):
         self._scattered = RayleighFading(grid, key, settings, workers)
 
     def response(self, state: Any, worker: Any) -> Any:
+        scattered, phase = self._draws(state, worker)
+        return self._sum(phase, scattered)
+
+    def earlier(self, state: Any, other: Any, worker: Any, turns: Any) -> Any:
+        """The specular wave comes from one direction: it keeps its power and turns by
+        2 pi turns cos(angle), the angle between it and the motion uniform and drawn anew. Only what
+        is around it decorrelates. The mean over angles of the correlation is J0 for both.
+        """
+        scattered, phase = self._draws(state, worker)
+        fresh, angle = self._draws(other, worker)
+        turned = phase - 2 * math.pi * tf.cast(turns, tf.float32) * tf.cos(angle)
+        return self._sum(turned, aged(scattered, fresh, turns))
+
+    def _draws(self, state: Any, worker: Any) -> tuple[Any, Any]:
+        """Gains around the specular component [antenna, time * subcarrier], and its phase."""
         from sionna.phy import config
 
         scattered = self._scattered.response(state, worker)  # leaves the generator at its stream
-        phase = config.tf_rng.uniform([], 0.0, 2 * math.pi)
+        return scattered, config.tf_rng.uniform([], 0.0, 2 * math.pi)
+
+    def _sum(self, phase: Any, scattered: Any) -> Any:
         k = self.settings.k_factor
         specular = math.sqrt(k / (k + 1)) * tf.complex(tf.cos(phase), tf.sin(phase))
         return specular + math.sqrt(1 / (k + 1)) * scattered

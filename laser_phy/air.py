@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from laser_phy.air_record import AirRecord
@@ -14,7 +13,7 @@ from laser_phy.channels import Grid
 from laser_phy.compressors import Message
 from laser_phy.impairments import Hardware
 from laser_phy.layout import Layout
-from laser_phy.mapping import MAPPINGS
+from laser_phy.mapping import mapping_of
 from laser_phy.observation import Observer
 from laser_phy.ofdm import spread
 from laser_phy.pilot_cost import pilot_cost
@@ -42,9 +41,9 @@ class Air:
     ) -> None:
         self.settings, self.layout, self.grid = settings, layout, grid
         self.workers, self.receiver = workers, settings.receiver
-        self.mapping = MAPPINGS[settings.receiver.mapping]
+        self.mapping = mapping_of(settings.receiver)
         self.elements = spread(layout.symbols, grid.elements)  # [symbol]
-        self.timeline = timeline_of(settings.csi.sides, settings.channel, grid, self.elements)
+        self.timeline = timeline_of(settings.sounding_sides, settings.channel, grid, self.elements)
         self.fading = settings.channel.build(self.timeline.grid, key, workers)
         self.transmitters = Transmitters(settings, grid, self.timeline, self.fading)
         self.senders = Senders(settings.participation, self.transmitters)
@@ -87,8 +86,9 @@ class Air:
             The estimate [real] of the mean message, and the record.
         """
         moment = self.transmitters.moment(round_, turn, realisation, motion)
-        senders = tf.reduce_sum(self.senders.everybody(moment) * tf.cast(present, tf.float32))
-        sent = self.scaling.scale(messages, budget, moment)
+        sending = self.senders.everybody(moment) * tf.cast(present, tf.float32)
+        senders = tf.reduce_sum(sending)
+        sent = self.scaling.scale(messages, budget, moment, sending)
         sums = self.superposition(sent)
         received = add_noise(sums.received)
         observed = self.observer.finish(moment, sums.observed, senders)
@@ -96,13 +96,15 @@ class Air:
         combined = self.receiver.combine(received, observed, prior, self._link(sent, senders))
         scaled = self.mapping.demodulate(combined, self.layout.size)
         estimate = tf.math.divide_no_nan(scaled, self.layout.per_real(sent.amplitude))
+        if self.mapping.shifted:
+            estimate -= self.layout.per_real(sent.shift)
         mean = tf.math.divide_no_nan(tf.reduce_sum(messages.reals, axis=0), senders)
         return estimate, self.record(
             worker_energy=tf.reduce_sum(sums.energy, axis=1),
             signal=tf.reduce_sum(tf.square(tf.abs(sums.received))),
             error=tf.reduce_sum(tf.square(estimate - mean)),
             reference=tf.reduce_sum(tf.square(mean)),
-            silent=sums.silent / (self.workers * self.layout.symbols),
+            silent=tf.math.divide_no_nan(sums.silent, senders * self.layout.symbols),
             senders=senders,
             papr_db=sums.papr_db,
         )
@@ -117,7 +119,7 @@ class Air:
             air_time_ms=tf.constant(1e3 * (self.grid.air_time_s + self.cost.extra_time_s)),
             pilot_symbols=tf.constant(float(self.cost.symbols)),
             server_pilot_energy=tf.constant(self.cost.server_energy),
-            worker_pilot_energy=tf.constant(self.cost.worker_energy),
+            worker_pilot_energy=self.cost.worker_energy * measured["senders"] / self.workers,
         )
 
     def _link(self, round_: Scaled, senders: Any) -> Link:
@@ -130,8 +132,8 @@ class Air:
         power: Any = statistics.power
         if planned:
             arrival = round_.arrival[:, : self.layout.symbols]
-            gain = tf.reduce_mean(arrival, axis=0)
-            square = tf.reduce_mean(tf.square(arrival), axis=0)
+            gain = tf.math.divide_no_nan(tf.reduce_sum(arrival, axis=0), senders)
+            square = tf.math.divide_no_nan(tf.reduce_sum(tf.square(arrival), axis=0), senders)
             power = 1.0
         if self.transmitters.sounding is not None:
             # h = rho h^ + sqrt(1 - rho^2) e: the part that is not known comes in with b's energy
@@ -148,5 +150,7 @@ class Air:
             noise_variance=channel.noise_variance,
             informed=self.observer.informed,
             csi_error=self.observer.error(motion, senders),
-            power=float(np.mean(self.fading.powers())),
+            power=tf.math.divide_no_nan(
+                tf.reduce_sum(round_.present * self.transmitters.arriving_powers), senders
+            ),
         )

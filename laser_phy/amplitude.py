@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from laser_phy.compressors import Message
 from laser_phy.layout import Layout
 from laser_phy.lazy import tf
-from laser_phy.mapping import MAPPINGS
+from laser_phy.mapping import mapping_of
 from laser_phy.transmitters import Moment, Transmitters
 from laser_phy.uplink_settings import UplinkSettings
 
@@ -25,12 +25,16 @@ class Scaled(NamedTuple):
         amplitude: [block] that messages are scaled by.
         moment: index and channels.
         arrival: [worker, used element] h b where the rule plans, else [worker, 0].
+        present: [worker] float32, 1 of those that send.
+        shift: [block] what was added to every real before it is sent.
     """
 
     messages: Message
     amplitude: Any
     moment: Moment
     arrival: Any
+    present: Any
+    shift: Any
 
 
 class Scaling:
@@ -46,10 +50,20 @@ class Scaling:
         self, settings: UplinkSettings, layout: Layout, transmitters: Transmitters
     ) -> None:
         self.settings, self.layout, self.transmitters = settings, layout, transmitters
-        self.mapping = MAPPINGS[settings.receiver.mapping]
+        self.mapping = mapping_of(settings.receiver)
 
-    def scale(self, messages: Message, budget: Any, moment: Moment) -> Scaled:
-        """Amplitudes, and the plan of a rule that makes one."""
+    def scale(self, messages: Message, budget: Any, moment: Moment, present: Any) -> Scaled:
+        """Amplitudes, and the plan of a rule that makes one.
+
+        Args:
+            messages: of all workers, 0 of those that sit out.
+            budget: [block] energy p_j.
+            moment: index and channels.
+            present: [worker] float32, 1 of those that send.
+        """
+        shift = self._shift(messages)
+        reals = messages.reals + present[:, tf.newaxis] * self.layout.per_real(shift)
+        messages = messages._replace(reals=reals) if self.mapping.shifted else messages
         energy = tf.reduce_max(self._message_energies(messages), axis=0)
         amplitude = self.mapping.amplitude(energy, budget)
         senders = tf.cast(self.transmitters.workers, tf.float32)
@@ -57,8 +71,8 @@ class Scaling:
         pilots = tf.fill(
             [len(self.transmitters.timeline.used) - self.layout.symbols], tf.reduce_mean(prior)
         )
-        arrival = self.transmitters.plan(moment, tf.concat([prior, pilots], axis=0))
-        round_ = Scaled(messages, amplitude, moment, arrival)
+        arrival = self.transmitters.plan(moment, tf.concat([prior, pilots], axis=0), present)
+        round_ = Scaled(messages, amplitude, moment, arrival, present, shift)
         if self.settings.power.budget == "mean" or not self.settings.channel.fading:
             return round_
         return round_._replace(amplitude=self.mapping.amplitude(self._spent(round_), budget))
@@ -69,6 +83,13 @@ class Scaling:
             return tf.square(messages.sent_norms)
         parts = tf.split(self.mapping.energies(messages.reals), self.layout.blocks, axis=1)
         return tf.stack([tf.reduce_sum(part, axis=1) for part in parts], axis=1)
+
+    def _shift(self, messages: Message) -> Any:
+        """[block] largest |real| of all workers where reals are sent as energies above it."""
+        if not self.mapping.shifted:
+            return tf.zeros(len(self.layout.blocks))
+        parts = tf.split(tf.abs(messages.reals), self.layout.blocks, axis=1)
+        return tf.stack([tf.reduce_max(part) for part in parts])
 
     def _spent(self, round_: Scaled) -> Any:
         """[block] largest energy of a worker's block after precoding, at amplitude 1."""
@@ -81,8 +102,8 @@ class Scaling:
 
     def _precoding(self, round_: Scaled, worker: Any) -> Any:
         """A worker's factors b [symbol]."""
-        sight = self.transmitters.look(round_.moment, worker, self.transmitters.innovates)
-        precoding = self.transmitters.precoding(round_.moment, worker, sight, round_.arrival)
+        response = self.transmitters.look(round_.moment, worker)
+        precoding = self.transmitters.precoding(round_.moment, worker, response, round_.arrival)
         return precoding[: self.layout.symbols]
 
     def prior(self, messages: Message, amplitude: Any, senders: Any) -> Any:

@@ -15,7 +15,7 @@ from laser_phy.uplink_settings import UplinkSettings
 SLOTS = 2
 WORKERS_SHOWN = 3
 CLEAR_SNR_DB = 20.0
-RULES = ("none", "inversion", "truncated_inversion", "regularized", "phase", "joint")
+RULES = ("none", "inversion", "truncated_inversion", "regularized", "phase", "path_loss", "joint")
 
 
 def channel_pictures(scenario: Scenario, path: str | Path) -> Path:

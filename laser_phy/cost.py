@@ -116,17 +116,17 @@ def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bo
     """What the compressor of `uplink` costs for gradients of these shapes."""
     from laser_phy.channels.grid import round_grid
     from laser_phy.diagnostics import CONTROL_ENERGY_PER_BIT, control_bytes
-    from laser_phy.mapping import MAPPINGS
+    from laser_phy.mapping import mapping_of
 
     codec = uplink.compressor.build(shapes, 0)
-    mapping = MAPPINGS[uplink.receiver.mapping]
+    mapping = mapping_of(uplink.receiver)
     symbols = [mapping.symbols(codec.channel_uses(i)) for i in range(len(codec.phases))]
     grids = [round_grid(uplink.ofdm, count, pilots=uplink.pilots) for count in symbols]
     mean_symbols = codec.passes * float(np.mean(symbols))
     energy = uplink.power.energy(mean_symbols)
     noise = uplink.channel.noise_of_a_real
     bits = float(codec.message_bits(codec.funded(codec.initial_state(), energy, workers, noise)))
-    control = control_bytes(uplink.power, workers, codec.signalled_blocks)
+    control = control_bytes(uplink, workers, codec.signalled_blocks)
     return Cost(
         scheme=describe(uplink.compressor),
         chosen=chosen,

@@ -9,7 +9,6 @@ from typing import Any
 import tensorflow as tf
 
 from laser_phy.air_record import AirRecord
-from laser_phy.power import Power
 from laser_phy.uplink_settings import UplinkSettings
 
 RATIOS_DB = {
@@ -135,14 +134,19 @@ def with_ratios(values: dict[str, Any]) -> dict[str, Any]:
     return values | ratios
 
 
-def control_bytes(power: Power, workers: int, blocks: int) -> int:
+def control_bytes(uplink: UplinkSettings, workers: int, blocks: int) -> int:
     """Bytes a round on the error-free control channel, as float32.
 
-    Every worker sends a norm a block (after precoding under `budget: round`), and a second one
-    where its share is not that norm: allocations by gradient norm, or with `budget: round`. The
-    server answers with one amplitude a block for all.
+    Every worker sends a norm a block (after precoding under `budget: round`, the L1 norm where
+    reals are energies), and a second one where its share is not that norm: allocations by gradient
+    norm, or by compressed norm in those two cases. The server answers with one amplitude a block
+    for all. Where reals are sent as energies above a common level, each worker's largest entry and
+    that level are known too.
     """
+    power, receiver = uplink.power, uplink.receiver
+    other = power.budget == "round" or receiver.mapping == "energies"
     second = power.allocation in ("norm", "squared_norm") or (
-        power.allocation == "compressed_norm" and power.budget == "round"
+        power.allocation == "compressed_norm" and other
     )
-    return 4 * blocks * (workers * (1 + second) + 1)
+    level = receiver.name == "energy" and receiver.code == "affine"
+    return 4 * blocks * (workers * (1 + second + level) + 1 + level)

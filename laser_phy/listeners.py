@@ -107,9 +107,9 @@ class Listeners:
         """[symbol] channel, from noisy pilots through `response` [timeline element]."""
         sounded = tf.gather(response, sounding.source)[tf.newaxis]
         if sounding.innovates:
-            other = self._beam(self.fading.response(moment.other, worker))
-            other = tf.gather(other, sounding.source)[tf.newaxis]
-            sounded = sounding.aged(sounded, other, moment.motion)
+            turns = sounding.turns(moment.motion)
+            earlier = self.fading.earlier(moment.state, moment.other, worker, turns)
+            sounded = tf.gather(self._beam(earlier), sounding.source)[tf.newaxis]
         seed = stateless_seed(self.key, "pilots", moment.round, worker)
         estimate = sounding.estimate(sounding.pilots(sounded), seed)[0]
         return sounding.shrunk(estimate, self._power(worker), moment.motion)

@@ -1,4 +1,4 @@
-"""Reals on symbols: as amplitudes, two a symbol, or as energies, one on two symbols."""
+"""Reals on symbols: as amplitudes, two a symbol, or as energies, one on several symbols."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Any
 
 from laser_phy.lazy import tf
 from laser_phy.ofdm import symbols_of, to_reals, to_symbols
+from laser_phy.receivers import Energy, Receiver
 
 
 class Amplitudes:
-    """s[n] = a (x[2n] + j x[2n+1]), of energy a^2 x^2 a real."""
+    """s[n] = a (x[2n] + j x[2n+1]), of energy a^2 x^2 a real.
+
+    Attributes:
+        shifted: reals must be made >= 0 before they are sent.
+    """
+
+    shifted = False
 
     def symbols(self, reals: int) -> int:
         """Complex symbols that carry `reals` real numbers."""
@@ -43,13 +50,21 @@ class Amplitudes:
 
 
 class Energies(Amplitudes):
-    """|s[2n]|^2 = a max(x[n], 0), |s[2n+1]|^2 = a max(-x[n], 0), with random phases.
+    """|s+|^2 = a max(x, 0) / L on L symbols, |s-|^2 = a max(-x, 0) / L on L more, random phases.
 
     The energy of a real is a |x|; the difference of the two energies is a x.
+
+    Args:
+        length: L, symbols that carry one part of a real.
     """
 
+    parts = 2
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
     def symbols(self, reals: int) -> int:
-        return 2 * reals
+        return self.parts * self.length * reals
 
     def energies(self, reals: Any) -> Any:
         return tf.abs(reals)
@@ -58,22 +73,53 @@ class Energies(Amplitudes):
         return tf.math.divide_no_nan(budget, energy)
 
     def modulate(self, reals: Any, seed: Any) -> Any:
-        parts = tf.stack([tf.nn.relu(reals), tf.nn.relu(-reals)], axis=1)
-        magnitude = tf.reshape(tf.sqrt(parts), [-1])
+        shares = tf.repeat(self._split(reals) / self.length, self.length, axis=1)
+        magnitude = tf.reshape(tf.sqrt(shares), [-1])
         phase = tf.random.stateless_uniform(tf.shape(magnitude), seed, maxval=2 * math.pi)
         return tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
 
     def demodulate(self, symbols: Any, reals: int) -> Any:
-        positive, negative = tf.unstack(tf.reshape(symbols, [reals, 2]), axis=1)
-        return positive - negative
+        energies = tf.reshape(symbols, [reals, self.parts, self.length])
+        return self._join(tf.reduce_sum(energies, axis=2))
 
     def per_real(self, per_symbol: Any, reals: int) -> Any:
-        # Both elements of a real are sent as they are, or one would weigh more than the other.
-        return per_symbol[::2]
+        # All elements of a real are sent as they are, or one would weigh more than the others.
+        return per_symbol[:: self.parts * self.length]
 
     def per_symbol(self, per_real: Any) -> Any:
-        return tf.reshape(tf.stack([per_real, per_real], axis=1) / 2, [-1])
+        count = self.parts * self.length
+        return tf.repeat(per_real / count, count)
+
+    def _split(self, reals: Any) -> Any:
+        """[real, part] energies >= 0."""
+        return tf.stack([tf.nn.relu(reals), tf.nn.relu(-reals)], axis=1)
+
+    def _join(self, parts: Any) -> Any:
+        """[real] of energies [real, part]."""
+        return parts[:, 0] - parts[:, 1]
 
 
-MAPPINGS = {"amplitudes": Amplitudes(), "energies": Energies()}
-"""By the name that a receiver asks for."""
+class Levels(Energies):
+    """|s|^2 = a (x + c) / L on L symbols with random phases, c >= max |x| of all workers.
+
+    The caller adds c before and takes it away behind.
+    """
+
+    parts = 1
+    shifted = True
+
+    def energies(self, reals: Any) -> Any:
+        return reals
+
+    def _split(self, reals: Any) -> Any:
+        return tf.nn.relu(reals)[:, tf.newaxis]
+
+    def _join(self, parts: Any) -> Any:
+        return parts[:, 0]
+
+
+def mapping_of(receiver: Receiver) -> Amplitudes:
+    """How the reals lie on the symbols that this receiver reads."""
+    if not isinstance(receiver, Energy):
+        return Amplitudes()
+    return (Energies if receiver.code == "signed" else Levels)(receiver.length)

@@ -10,7 +10,7 @@ from laser_phy.channels import Grid
 from laser_phy.lazy import tf
 from laser_phy.receivers import Observed
 from laser_phy.sounding import Motion, Sounding, Timeline
-from laser_phy.transmitters import Moment, Sight, Transmitters
+from laser_phy.transmitters import Moment, Transmitters
 from laser_phy.uplink_settings import UplinkSettings
 
 
@@ -33,13 +33,11 @@ class Observer:
         self.receiver, self.csi = settings.receiver, settings.csi.receiver
         self.transmitters, self.symbols = transmitters, timeline.symbols
         aligned = settings.power_control.aligns or not settings.channel.fading
-        by_law = aligned and self.csi.pilots and self.receiver.needs == "sum"
-        self.informed = self.csi.of_gain and not by_law
-        """The receiver goes by what it sees. Of an aligned sum the law says more than pilots: their
-        noise costs 0.2 to 0.6 dB at 20 dB of pilot SNR, and age all that was to be gained."""
+        self.informed = self.csi.of_gain and (not self.csi.pilots or settings.receiver_sounds)
+        """The receiver goes by what it sees, and not by the law."""
         self.learns = set(self.receiver.learns(aligned)) if self.informed else set()
         self.sounding: Sounding | None = None
-        if settings.channel.fading and self.csi.pilots and self.receiver.needs != "nothing":
+        if settings.receiver_sounds:
             self.sounding = Sounding(
                 self.csi, "receiver", grid, timeline, grid.times, timeline.used[: self.symbols],
                 transmitters.workers if self.receiver.needs == "each" else 1,
@@ -47,24 +45,21 @@ class Observer:
             )  # fmt: skip
 
     @property
-    def innovates(self) -> bool:
-        """The receiver's knowledge is aged by an innovation."""
-        return self.sounding is not None and self.sounding.innovates
-
-    @property
     def common(self) -> bool:
         """One pilot common to all workers shows the sum channel."""
         return self.sounding is not None and self.receiver.needs == "sum"
 
-    def of(self, moment: Moment, worker: Any, sight: Sight, precoding: Any) -> Observed:
+    def of(self, moment: Moment, worker: Any, response: Any, precoding: Any) -> Observed:
         """What one worker adds.
 
         Args:
+            response: of `Transmitters.look`.
             precoding: [used element] b, data first and then, where there are pilots, theirs.
         """
         heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
         if self.sounding is not None and self.learns:
-            pilots = self._pilots(moment, worker, sight, precoding)
+            sounded = self.transmitters.sounded(self.sounding, moment, worker, response)
+            pilots = self.sounding.pilots(sounded * precoding[self.symbols :], worker)
             if self.common:
                 return self._seen(heard, pilots)
             seed = self.transmitters.seed("uplink pilots", moment, worker)
@@ -72,17 +67,8 @@ class Observer:
             return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.motion))
         if self.csi.pilots:
             return self._seen(heard, None)
-        response = self.csi.view(self.transmitters.used(sight)[:, : self.symbols])
-        return self._seen(heard, None if response is None else response * precoding[: self.symbols])
-
-    def _pilots(self, moment: Moment, worker: Any, sight: Sight, precoding: Any) -> Any:
-        assert self.sounding is not None
-        source = self.sounding.source
-        response = tf.gather(sight.response, source, axis=1)
-        if self.innovates:
-            innovation = tf.gather(sight.innovation, source, axis=1)
-            response = self.sounding.aged(response, innovation, moment.motion)
-        return self.sounding.pilots(response * precoding[self.symbols :], worker)
+        known = self.csi.view(self.transmitters.used(response)[:, : self.symbols])
+        return self._seen(heard, None if known is None else known * precoding[: self.symbols])
 
     def _seen(self, heard: Any, arriving: Any) -> Observed:
         absent = tf.zeros([0])  # and not None, which a loop cannot carry

@@ -26,7 +26,7 @@ def gains_and_powers(
         workers: the first ones, all by default.
     """
     settings, everywhere = air.settings, np.arange(air.grid.elements)
-    timeline = timeline_of(settings.csi.sides, settings.channel, air.grid, everywhere)
+    timeline = timeline_of(settings.sounding_sides, settings.channel, air.grid, everywhere)
     transmitters = Transmitters(settings, air.grid, timeline, air.fading)
     moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, motion)
     symbols = air.layout.symbols
@@ -34,9 +34,9 @@ def gains_and_powers(
     arrival = transmitters.plan(moment, prior)
     gains, powers = [], []
     for worker in range(min(workers or air.workers, air.workers)):
-        sight = transmitters.look(moment, worker, transmitters.innovates)
-        gain = air.receiver.beam_gain(transmitters.used(sight))
-        precoding = transmitters.precoding(moment, worker, sight, arrival)
+        response = transmitters.look(moment, worker)
+        gain = air.receiver.beam_gain(transmitters.used(response))
+        precoding = transmitters.precoding(moment, worker, response, arrival)
         gains.append(np.abs(gain)[: len(everywhere)] ** 2)
         powers.append(np.abs(precoding)[: len(everywhere)] ** 2)
     return np.stack(gains), np.stack(powers)

@@ -153,25 +153,18 @@ class Sounding:
         """J0(2 pi f_d age), the correlation of the channel with itself."""
         if not isinstance(self.csi, Outdated):
             return 1.0
-        if self._wavelength_m is None:
-            turns = (self.csi.doppler_hz or 0.0) * motion.age_s(self._side)
-        elif self._side not in self._timeline.lags:
-            turns = 0.0  # younger than half an OFDM symbol
-        else:
-            lag = tf.cast(self._timeline.lag(self._side, motion), tf.float32)
-            age_s = lag * self._timeline.grid.symbol_duration_s
-            turns = motion.speed_mps / self._wavelength_m * age_s
-        return tf.math.special.bessel_j0(2 * np.pi * tf.cast(turns, tf.float32))
+        return tf.math.special.bessel_j0(2 * np.pi * tf.cast(self.turns(motion), tf.float32))
 
-    def aged(self, response: Any, innovation: Any, motion: Motion) -> Any:
-        """[antenna, pilot] at the time of the sounding; `innovation` has its shape."""
-        if not self.innovates:
-            return response
-        correlation = self.aging(motion)
-        rest = tf.sqrt(1 - tf.square(correlation))
-        return tf.cast(correlation, response.dtype) * response + tf.cast(rest, response.dtype) * (
-            innovation
-        )
+    def turns(self, motion: Motion) -> Any:
+        """f_d age of outdated knowledge: periods of the largest Doppler since the sounding."""
+        assert isinstance(self.csi, Outdated)
+        if self._wavelength_m is None:
+            return (self.csi.doppler_hz or 0.0) * motion.age_s(self._side)
+        if self._side not in self._timeline.lags:
+            return 0.0  # younger than half an OFDM symbol
+        lag = tf.cast(self._timeline.lag(self._side, motion), tf.float32)
+        age_s = lag * self._timeline.grid.symbol_duration_s
+        return motion.speed_mps / self._wavelength_m * age_s
 
     def pilots(self, response: Any, sender: Any = 0) -> Any:
         """Pilots received without noise [antenna, pilot symbol, comb].

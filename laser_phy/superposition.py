@@ -24,7 +24,7 @@ class Sums(NamedTuple):
     Attributes:
         received: [antenna, symbol] complex64, the sum in the air.
         energy: [worker, block] spent.
-        silent: elements left empty.
+        silent: elements that those who sent left empty.
         observed: what the receiver learned.
         papr_db: largest of the workers, 0 where it is not measured.
     """
@@ -76,10 +76,10 @@ class Superposition:
     def _add(self, round_: Scaled, worker: Any, sums: Sums) -> Any:
         """`sums` with one worker's part."""
         moment, size = round_.moment, self.layout.symbols
-        innovates = self.transmitters.innovates or self.observer.innovates
-        sight = self.transmitters.look(moment, worker, innovates)
-        precoding = self.transmitters.precoding(moment, worker, sight, round_.arrival)
-        seen = self.observer.of(moment, worker, sight, precoding)
+        response, present = self.transmitters.look(moment, worker), round_.present[worker]
+        precoding = self.transmitters.precoding(moment, worker, response, round_.arrival)
+        precoding *= tf.cast(present, precoding.dtype)
+        seen = self.observer.of(moment, worker, response, precoding)
         precoding = precoding[:size]
         reals = self.layout.per_real(round_.amplitude) * round_.messages.reals[worker]
         symbols = precoding * self.mapping.modulate(
@@ -89,7 +89,7 @@ class Superposition:
         if self.settings.impairments.papr:
             papr_db = tf.maximum(papr_db, self.hardware.papr(symbols))
         symbols = self.hardware.amplified(symbols)
-        arriving = self._through(moment, worker, sight, symbols)
+        arriving = self._through(moment, worker, response, symbols)
         if self.settings.impairments.any:
             arriving.set_shape([self.settings.channel.antennas, size])
             seed = self.transmitters.seed("impairments", moment, worker)
@@ -98,16 +98,16 @@ class Superposition:
         return worker + 1, Sums(
             received=sums.received + arriving,
             energy=tf.tensor_scatter_nd_update(sums.energy, [[worker]], [energy]),
-            silent=sums.silent + tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),
+            silent=sums.silent + present * tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),
             observed=tf.nest.map_structure(tf.add, sums.observed, seen),
             papr_db=papr_db,
         )
 
-    def _through(self, moment: Moment, worker: Any, sight: Any, symbols: Any) -> Any:
+    def _through(self, moment: Moment, worker: Any, response: Any, symbols: Any) -> Any:
         """[antenna, symbol] what arrives of a worker's symbols [symbol], without noise."""
         size = self.layout.symbols
         if self.settings.channel.domain == "frequency":
-            return self.transmitters.used(sight)[:, :size] * symbols
+            return self.transmitters.used(response)[:, :size] * symbols
         fading, elements = self.transmitters.fading, self.transmitters.timeline.elements[:size]
         placed = tf.scatter_nd(elements[:, np.newaxis], symbols, [fading.grid.elements])
         return tf.gather(fading.propagate(moment.state, worker, placed), elements, axis=1)
@@ -115,8 +115,7 @@ class Superposition:
     def _observed_spec(self, round_: Scaled) -> Observed:
         """Shapes and types of what the receiver learns."""
         nothing = tf.zeros([len(self.transmitters.timeline.used)], tf.complex64)
-        sight = self.transmitters.look(round_.moment, 0, self.observer.innovates)
-        return self.observer.of(round_.moment, 0, sight, nothing)
+        return self.observer.of(round_.moment, 0, self.transmitters.look(round_.moment, 0), nothing)
 
     def _plain_sum(self, round_: Scaled) -> Sums:
         """The sum over a channel without fading: h = b = 1."""

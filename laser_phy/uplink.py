@@ -24,7 +24,7 @@ from laser_phy.csi import Outdated
 from laser_phy.diagnostics import control_bytes, round_diagnostics
 from laser_phy.digital_air import DigitalAir
 from laser_phy.layout import Layout
-from laser_phy.mapping import MAPPINGS
+from laser_phy.mapping import mapping_of
 from laser_phy.snapshot import snapshot
 from laser_phy.sounding import Motion
 from laser_phy.streams import stream_key
@@ -107,7 +107,7 @@ class Uplink(keras.layers.Layer):
         settings = self.settings
         key = stream_key(seed, "compressor")
         self.codec = settings.compressor.build(self.shapes, key)
-        mapping = MAPPINGS[settings.receiver.mapping]
+        mapping = mapping_of(settings.receiver)
         self.layouts = [
             Layout(blocks, mapping.symbols(self.codec.channel_uses(phase)))
             for phase, blocks in enumerate(self.codec.phases)
@@ -282,7 +282,7 @@ class Uplink(keras.layers.Layer):
             ]
         diagnostics = round_diagnostics(air, gradients, mean_gradients)
         diagnostics["control_bytes_per_round"] = tf.constant(
-            float(control_bytes(self.settings.power, self.workers, self.codec.signalled_blocks))
+            float(control_bytes(self.settings, self.workers, self.codec.signalled_blocks))
         )
         absent = tf.logical_not(present)
         diagnostics["excluded_workers"] = tf.reduce_sum(tf.cast(absent, tf.float32))

@@ -40,7 +40,7 @@ def knowledge(uplink, rounds):
     @tf.function(autograph=False)
     def look(round_, worker):
         moment = transmitters.moment(round_, 0, round_, uplink.motion)
-        sight = transmitters.look(moment, worker, transmitters.innovates)
+        sight = transmitters.look(moment, worker)
         known = transmitters.known(moment, worker, sight)
         return transmitters.receiver.beam_gain(transmitters.used(sight)), known
 
@@ -118,7 +118,8 @@ class TestErrors:
         @tf.function(autograph=False)
         def one(t):
             moment = air.transmitters.moment(t, 0, t, Motion(tf.zeros([])))
-            sums = air.superposition(air.scaling.scale(messages, tf.ones([1]), moment))
+            scaled = air.scaling.scale(messages, tf.ones([1]), moment, tf.ones([workers]))
+            sums = air.superposition(scaled)
             known = air.observer.finish(moment, sums.observed, tf.constant(float(workers)))
             looks = [air.transmitters.look(moment, tf.constant(k)) for k in range(workers)]
             truth = tf.add_n([air.transmitters.used(sight)[:, :56] for sight in looks])
@@ -223,6 +224,27 @@ class TestAge:
         samples_within(np.real(h * known.conj()), special.j0(2 * np.pi * 0.2))
         samples_within(np.abs(known) ** 2, 1.0)
 
+    @pytest.mark.parametrize("k_factor_db", [0.0, 60.0])
+    def test_a_specular_wave_turns_and_does_not_fade(self, k_factor_db):
+        """What is around it decorrelates as J0, it turns; old and new gains have one Rician law.
+
+        E|h|^2 = 1 and E|h|^4 = (k^2 + 4 k + 2) / (k + 1)^2, which a second specular wave of its own
+        phase would raise; and over directions E[h h_old*] = J0 for both parts.
+        """
+        csi = {"transmitter": {"name": "outdated", "age_s": 1e-3, "doppler_hz": 200.0,
+                               "pilot_snr_db": 60.0}}  # fmt: skip
+        uplink = link(4, 112, csi=csi, channel={"name": "rician", "k_factor_db": k_factor_db})
+        h, known = (part[:, :, 0] for part in knowledge(uplink, 120))  # flat: one gain a round
+        samples_within(np.real(h * known.conj()), special.j0(2 * np.pi * 0.2))
+        if k_factor_db == 60:
+            np.testing.assert_allclose(np.abs(known), 1, atol=1e-2)
+        k = 10 ** (k_factor_db / 10)
+        error = 5e-6 if k_factor_db == 60 else 0  # of the pilots, where nothing else scatters
+        fourth = (k**2 + 4 * k + 2) / (k + 1) ** 2
+        assert abs(np.mean(np.abs(known) ** 4) - fourth) < error + 5 * np.std(
+            np.abs(known) ** 4
+        ) / math.sqrt(known.size)
+
     def test_no_age_is_estimated(self):
         base = {"pilot_snr_db": 10.0}
         outdated = {"transmitter": {"name": "outdated", "age_s": 0.0, "doppler_hz": 50.0, **base}}
@@ -250,7 +272,7 @@ class TestAge:
             moment = transmitters.moment(t, 0, t, uplink.motion)
 
             def of(worker):
-                sight = transmitters.look(moment, worker, transmitters.innovates)
+                sight = transmitters.look(moment, worker)
                 h = transmitters.receiver.beam_gain(transmitters.used(sight))
                 return tf.reduce_mean(tf.math.real(h * tf.math.conj(
                     transmitters.known(moment, worker, sight)))[:56])  # fmt: skip
@@ -309,10 +331,13 @@ class TestCost:
 
     @pytest.mark.parametrize(
         ("who", "server", "workers"),
-        [("transmitter", 1, 0), ("sum", 0, 4), ("each", 0, 1), ("both", 1, 4)],
+        [("transmitter", 1, 0), ("sum", 0, 4), ("each", 0, 1), ("both", 1, 1), ("aligned", 1, 0)],
     )
     def test_who_pays(self, who, server, workers):
-        """One downlink pilot; K orthogonal uplink pilots on one band; one common pilot from all."""
+        """One downlink pilot; K orthogonal uplink pilots on one band; one common pilot from all.
+
+        What goes by the law, as a receiver that adds up what is aligned, sends none.
+        """
         pilots = {"name": "estimated", "pilot_snr_db": 13.0}
         fields = {
             "transmitter": {"csi": {"transmitter": pilots}},
@@ -320,7 +345,9 @@ class TestCost:
             "each": {"csi": {"transmitter": "none", "receiver": pilots}, "power_control": "none",
                      "receiver": "lmmse"},
             "both": {"csi": {"transmitter": pilots, "receiver": pilots},
-                     "receiver": {"name": "scale", "debias": "mmse"}},
+                     "receiver": "lmmse"},
+            "aligned": {"csi": {"transmitter": pilots, "receiver": pilots},
+                        "receiver": {"name": "scale", "debias": "mmse"}},
         }[who]  # fmt: skip
         uplink, seen = self.diagnostics(**fields)
         one = 2 * 56 * 2 * 10**1.3  # 2 pilot symbols of 56 elements, no = 2, 13 dB

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
+from laser_phy.channels.recording import Recording, save
 
 SHAPES = [(30, 20), (7,)]
 KINDS = [
@@ -58,6 +59,24 @@ class TestContract:
                 expected = tensor[sent].mean(axis=0) if sent.any() else np.zeros(tensor.shape[1:])
                 np.testing.assert_allclose(found, expected, atol=2e-3)
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"receiver": {"name": "scale", "normalize": "active"}},
+            {"receiver": {"name": "scale", "debias": "mmse"}},
+            {"power_control": "joint", "receiver": {"name": "scale", "debias": "mmse"}},
+            {"power_control": "none", "receiver": "lmmse",
+             "channel": {"name": "rayleigh", "antennas": 8}},
+        ],
+        ids=["active", "mmse", "joint", "lmmse"],
+    )  # fmt: skip
+    def test_every_receiver_knows_who_sent(self, participation, fields):
+        uplink, x = link(participation, **fields), gradients()
+        for t in range(4):
+            sent = senders(uplink, t)
+            expected = x[0][sent].mean(axis=0) if sent.any() else np.zeros(x[0].shape[1:])
+            np.testing.assert_allclose(uplink(x).gradients[0], expected, atol=1e-2)
+
     @pytest.mark.parametrize("compressor", COMPRESSORS, ids=str)
     def test_no_memory_is_lost(self, participation, compressor):
         """Sum over workers: what came in and was kept = what was decoded and what is kept.
@@ -96,6 +115,33 @@ class TestContract:
         budget = 1e10
         for d in found:
             assert float(d["energy_mean_worker"]) <= float(d["senders"]) / 6 * budget * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("rule", ["joint", {"name": "regularized", "variant": "mean_power"}])
+def test_one_that_sits_out_holds_nobody_down(rule, tmp_path):
+    """A rule that plans for all workers plans for those that send: they use their budget."""
+    gains = np.array([1.0, 1.0, 1e-3], np.complex64).reshape(3, 1, 1)
+    save(Recording(gains, np.zeros((3, 1))), tmp_path / "links.npz")
+    uplink = link(
+        {"name": "threshold", "minimum_gain": 0.1}, workers=3, power_control=rule,
+        power={"energy_per_round": 50.0, "budget": "mean"},
+        channel={"name": "cir", "path": str(tmp_path / "links.npz")},
+    )  # fmt: skip
+    x = [np.repeat(t[:1], 3, axis=0) for t in gradients()]  # equal norms
+    seen = uplink(x).diagnostics
+    assert float(seen["senders"]) == 2
+    # elements of other energies get other powers; bound by the third worker it would be 1e-6 of it
+    assert float(seen["energy_max_worker"]) == pytest.approx(50.0, rel=0.1)
+    assert float(seen["truncated_fraction"]) == 0
+
+
+def test_pilots_are_paid_by_those_that_send():
+    uplink = link(
+        {"name": "fraction", "fraction": 0.5}, power_control="none", receiver="blind",
+        csi={"transmitter": "none", "receiver": {"name": "estimated", "pilot_snr_db": 10.0}},
+    )  # fmt: skip
+    seen, cost = uplink(gradients()).diagnostics, uplink.airs[0].cost
+    assert float(seen["pilot_energy"]) == pytest.approx(3 * cost.worker_energy, rel=1e-6)
 
 
 class TestWho:

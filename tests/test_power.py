@@ -52,8 +52,8 @@ def test_shares_sum_to_one_and_zero_blocks_get_nothing(allocation, scale):
 @every
 def test_nothing_to_send_takes_nothing_and_is_no_nan(allocation):
     assert not shares(allocation, np.zeros((2, 3))).any()
-    # one worker has nothing: its vote is lost, not divided by zero
-    assert shares(allocation, [[0, 0, 0], [1, 1, 1]]).sum() == pytest.approx(0.5)
+    # one worker has nothing, or sits out: the others have all of the budget
+    assert shares(allocation, [[0, 0, 0], [1, 1, 1]]).sum() == pytest.approx(1)
 
 
 @every

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import special
 
 import laser_phy as lp
+from laser_phy.channels.recording import Recording, save
 from laser_phy.receivers import Link, Observed
 
 NO = 2.0
@@ -171,6 +173,20 @@ class TestBlind:
         within(errors, (per_symbol + NO / workers) / antennas / scale)
         within(decoded @ mean / (mean @ mean), 1.0)
 
+    def test_real_and_imaginary_parts(self):
+        """[mean_k |s_k|^2 +- Re((mean_k s_k)^2) + no / K] / (2 M) in units of a^2.
+
+        The workers send the same real symbols: all of the interference is in the real part.
+        """
+        workers, antennas, energy = 4, 4, 500.0
+        x = np.repeat(unit_rows(1, 512), workers, axis=0)
+        x[:, 1::2] = 0
+        x /= np.linalg.norm(x[0])
+        errors = decode(link(workers, 512, antennas, energy, **BLIND), x, 40) - x[0]
+        noise = 256 * NO / workers / energy
+        within(np.sum(errors[:, ::2] ** 2, axis=1), (2 + noise) / (2 * antennas))
+        within(np.sum(errors[:, 1::2] ** 2, axis=1), noise / (2 * antennas))
+
     def test_refuses_power_control(self):
         with pytest.raises(lp.SettingsError, match="Write power_control: none"):
             link(2, 8, csi={"receiver": "perfect"}, receiver="blind")
@@ -204,13 +220,95 @@ class TestEnergy:
         )
         assert float(seen["symbols_per_round"]) == 2 * 64
 
-    def test_works_where_nothing_fades(self):
+    @pytest.mark.parametrize("code", ["signed", "affine"])
+    def test_works_where_nothing_fades(self, code):
         x = unit_rows(1, 64)
+        receiver = {"name": "energy", "code": code, "length": 3}
         uplink = lp.Uplink.from_config(
-            {"compressor": "identity", "channel": "ideal", "receiver": "energy"}
+            {"compressor": "identity", "channel": "ideal", "receiver": receiver}
         )
-        uplink.build([(64,)], 1, 0)
-        np.testing.assert_allclose(decode(uplink, x, 1)[0], x[0], atol=1e-5)
+        uplink.build([(40,), (4, 6)], 1, 0)
+        found = uplink([x[:, :40], x[:, 40:].reshape(1, 4, 6)])
+        decoded = np.concatenate([np.ravel(g) for g in found.gradients])
+        np.testing.assert_allclose(decoded, x[0], atol=1e-5)
+        assert float(found.diagnostics["symbols_per_round"]) == 64 * 3 * (1 + (code == "signed"))
+
+    @pytest.mark.parametrize("length", [1, 16])
+    def test_affine_energies_over_known_gains(self, length):
+        """(S^2 - sum c_k^2 + 2 S no + no^2) / L for c_k = |h_k|^2 P_k (Goldenbaum, Stanczak).
+
+        One flat gain a worker and round; the sequences' phases and the noise are the randomness.
+        """
+        workers, reals, energy, rounds = 3, 64, 300.0, 24
+        x = unit_rows(workers, reals, seed=4)
+        receiver = {"name": "energy", "code": "affine", "length": length}
+        uplink = link(workers, reals, energy=energy, blocks=1, **ENERGY | {"receiver": receiver})
+        decoded, fading = decode(uplink, x, rounds), uplink.airs[0].fading
+        h = [[np.asarray(fading.response(fading.draw(tf.constant(t, tf.int64), 0.0), k))[0, 0]
+              for k in range(workers)] for t in range(rounds)]  # fmt: skip
+        level = np.abs(x).max()
+        a = energy / (x + level).sum(axis=1).max()
+        c = np.square(np.abs(h))[:, :, None] * a * (x + level) / length  # round, worker, real
+        s = c.sum(axis=1)
+        estimate = (decoded + level) * a * workers / length
+        variance = (s**2 - np.square(c).sum(axis=1) + 2 * s * NO + NO**2) / length
+        within(np.ravel((estimate - s) / np.sqrt(variance)), 0.0)
+        within(np.ravel((estimate - s) ** 2 / variance), 1.0)
+
+    def test_affine_energies_are_unbiased_over_fading(self):
+        x = unit_rows(3, 64, seed=4)
+        receiver = {"name": "energy", "code": "affine", "length": 2}
+        uplink = link(3, 64, antennas=4, energy=2000.0, **ENERGY | {"receiver": receiver})
+        mean = x.mean(axis=0)
+        within(decode(uplink, x, 200) @ mean / (mean @ mean), 1.0)
+        seen = uplink([x]).diagnostics
+        assert float(seen["energy_max_worker"]) == pytest.approx(2000.0, rel=1e-5)
+
+    def test_a_longer_sequence_over_independent_fading(self):
+        """L (S+^2 + S-^2) / (K^2 gamma^2), S+- of gamma / L an element."""
+        workers, reals, energy, length = 3, 32, 800.0, 4
+        x = unit_rows(workers, reals, seed=4)
+        receiver = {"name": "energy", "length": length}
+        uplink = link(workers, reals, energy=energy, **ENERGY | {"receiver": receiver})
+        decoded, gamma = decode(uplink, x, 200), energy / np.abs(x).sum(axis=1).max()
+        plus = gamma / length * np.maximum(x, 0).sum(axis=0) + NO
+        minus = gamma / length * np.maximum(-x, 0).sum(axis=0) + NO
+        variance = length * (plus**2 + minus**2) / (workers * gamma) ** 2
+        within(np.mean((decoded - x.mean(axis=0)) ** 2 / variance, axis=1), 1.0)
+
+    def test_repetitions_inside_a_coherence_block_do_not_average_its_fading(self):
+        """([S+^2 + S-^2] / g^2 - sum x^2) / (L K^2) + sum x^2 / K^2, g = gamma / L."""
+        workers, reals, energy, length = 3, 32, 4000.0, 8
+        x = unit_rows(workers, reals, seed=4)
+        receiver = {"name": "energy", "length": length}
+        uplink = link(workers, reals, energy=energy, blocks=1, **ENERGY | {"receiver": receiver})
+        decoded = decode(uplink, x, 400)
+        g = energy / np.abs(x).sum(axis=1).max() / length
+        plus = g * np.maximum(x, 0).sum(axis=0) + NO
+        minus = g * np.maximum(-x, 0).sum(axis=0) + NO
+        squares = np.square(x).sum(axis=0)
+        variance = ((plus**2 + minus**2) / g**2 - squares) / (length * workers**2)
+        variance += squares / workers**2
+        # All reals of a round share one fading: rounds are the samples.
+        within(np.mean((decoded - x.mean(axis=0)) ** 2, axis=1), variance.mean())
+
+    @pytest.mark.parametrize("antennas", [1, 4])
+    def test_majority_vote_by_frequency_shift_keying(self, antennas):
+        """P(wrong sign) = I_x(M, M), x = m-/(m+ + m-), m+- = E K+- + no; x for one antenna (Sahin).
+
+        Three workers vote for plus, two for minus, on every real.
+        """
+        reals, energy, rounds = 64, 96.0, 60
+        x = np.repeat(np.array([1, 1, 1, -1, -1], np.float32)[:, None], reals, axis=1)
+        uplink = link(5, reals, antennas, energy, compressor="signum", **ENERGY)
+        wrong = decode(uplink, 0.3 * x, rounds) < 0
+        each = energy / reals  # of a vote
+        minus, plus = 2 * each + NO, 3 * each + NO
+        expected = special.betainc(antennas, antennas, minus / (plus + minus))
+        if antennas == 1:
+            assert expected == pytest.approx((2 + NO / each) / (5 + 2 * NO / each))
+        error = math.sqrt(expected * (1 - expected) / wrong.size)
+        assert abs(wrong.mean() - expected) < 5 * error
 
     def test_the_refusal_of_no_csi_names_it(self):
         with pytest.raises(lp.SettingsError, match="only receiver energy makes sense"):
@@ -221,6 +319,37 @@ class TestEnergy:
             link(2, 8, receiver="energy")
 
 
+@pytest.mark.parametrize("receiver", ["blind", "energy"])
+class TestUnequalGains:
+    """Two workers of constant gains 1.6 and 0.4, new phases every round; they send apart."""
+
+    def coefficients(self, receiver, rule, tmp_path):
+        """[round, worker] weight of a worker's message in the decoded mean, and diagnostics."""
+        gains = np.array([1.0, 0.5], np.complex64).reshape(2, 1, 1)
+        save(Recording(gains, np.zeros((2, 1))), tmp_path / "links.npz")
+        csi = {"transmitter": "statistical", "receiver": "perfect"}
+        channel = {"name": "cir", "path": str(tmp_path / "links.npz")}
+        uplink = link(2, 64, energy=1e4, channel=channel, csi=csi, power_control=rule,
+                      receiver=receiver)  # fmt: skip
+        x = np.zeros((2, 64), np.float32)
+        x[0, :32], x[1, 32:] = 32**-0.5, -(32**-0.5)
+        seen = {k: float(v) for k, v in uplink([x]).diagnostics.items()}
+        return decode(uplink, x, 200) @ x.T, seen
+
+    def test_they_weigh(self, receiver, tmp_path):
+        found, _ = self.coefficients(receiver, "none", tmp_path)
+        within(found[:, 0], 1.6 / 2)
+        within(found[:, 1], 0.4 / 2)
+
+    def test_path_loss_makes_them_equal(self, receiver, tmp_path):
+        """At the price of the weakest worker's power: the strong one sends a quarter."""
+        found, seen = self.coefficients(receiver, "path_loss", tmp_path)
+        within(found[:, 0], 0.5)
+        within(found[:, 1], 0.5)
+        assert seen["energy_max_worker"] == pytest.approx(1e4, rel=1e-5)
+        assert seen["energy_mean_worker"] == pytest.approx(1e4 * (1 + 1 / 4) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -228,8 +357,9 @@ class TestEnergy:
         {"receiver": "lmmse"},
         {"receiver": "blind", "power_control": "none"},
         {"receiver": "energy", "power_control": "none"},
+        {"receiver": {"name": "energy", "code": "affine"}, "power_control": "none"},
     ],
-    ids=lambda fields: fields["receiver"],
+    ids=lambda fields: str(fields["receiver"]),
 )
 @pytest.mark.parametrize("channel", ["awgn", "rayleigh"])
 class TestContract:

@@ -15,12 +15,14 @@ class Knowledge(Settings):
         pilots: it comes from pilots on the grid, see `laser_phy.sounding`.
         of_phase: the phase is known.
         of_gain: the gain of every element is known.
+        of_mean: the mean of the gain is known.
     """
 
     name: str
     pilots: ClassVar[bool] = False
     of_phase: ClassVar[bool] = True
     of_gain: ClassVar[bool] = True
+    of_mean: ClassVar[bool] = True
 
     def view(self, response: Any) -> Any:
         """What this side knows of `response`, in its shape; None if nothing.

@@ -13,6 +13,7 @@ class NoCsi(Knowledge):
     name: Literal["none"] = "none"
     of_phase: ClassVar[bool] = False
     of_gain: ClassVar[bool] = False
+    of_mean: ClassVar[bool] = False
 
     def view(self, response: Any) -> Any:
         return None

@@ -13,6 +13,7 @@ class Phase(Knowledge):
 
     name: Literal["phase"] = "phase"
     of_gain: ClassVar[bool] = False
+    of_mean: ClassVar[bool] = False
 
     def view(self, response: Any) -> Any:
         magnitude = tf.cast(tf.abs(response), response.dtype)

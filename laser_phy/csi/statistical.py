@@ -10,7 +10,8 @@ from laser_phy.csi.base import Knowledge
 class Statistical(Knowledge):
     """Means and variances of the gains only: of this round's channel itself, nothing.
 
-    It is what normalisers, and a receiver of least error (`debias: mmse`), are made from.
+    It is what normalisers, a receiver of least error (`debias: mmse`) and the rule `path_loss` are
+    made from.
     """
 
     name: Literal["statistical"] = "statistical"

@@ -1,7 +1,8 @@
 """Split of a round's energy over the blocks of a message.
 
-Worker k asks for the share w_k[j] of block j, the server averages: p_j = P mean_k w_k[j]. All
-workers use the amplitude a_j = sqrt(p_j) / max_k ||b_k s_k||_j (`budget: round`, the norm after
+Worker k asks for the share w_k[j] of block j, the server averages: p_j = P mean_k w_k[j], over the
+workers that have something to send. All workers use the amplitude
+a_j = sqrt(p_j) / max_k ||b_k s_k||_j (`budget: round`, the norm after
 precoding) or sqrt(p_j) / max_k ||x_k[j]|| (`budget: mean`, where the rule has E|b|^2 = 1).
 """
 
@@ -30,7 +31,7 @@ def mean_shares(
     noise_gains: Any = 1.0,
     receiver: str = "scale",
 ) -> Any:
-    """Shares [block] of the budget, averaged over workers; a zero block has none.
+    """Shares [block] of the budget, averaged over workers that ask; a zero block has none.
 
     Args:
         allocation: name in `ALLOCATIONS`.
@@ -48,7 +49,8 @@ def mean_shares(
         rule = lambda sent, source, gains: energy_weights(tf.sqrt(gains) * sent, gains)  # noqa: E731
     weights = tf.where(sent_norms > 0, rule(sent, source, noise_gains), 0.0)
     shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
-    return tf.reduce_mean(shares, axis=0)
+    asking = tf.reduce_sum(tf.cast(tf.reduce_any(weights > 0, axis=1), tf.float32))
+    return tf.math.divide_no_nan(tf.reduce_sum(shares, axis=0), asking)
 
 
 def first_pass_shares(

@@ -9,12 +9,13 @@ from laser_phy.power_control.base import PowerControl, Statistics, common_statis
 from laser_phy.power_control.inversion import Inversion
 from laser_phy.power_control.joint import Joint
 from laser_phy.power_control.none import NoControl
+from laser_phy.power_control.path_loss import PathLoss
 from laser_phy.power_control.phase import PhaseOnly
 from laser_phy.power_control.regularized import Regularized
 from laser_phy.power_control.truncated_inversion import TruncatedInversion
 from laser_phy.settings import one_of
 
-KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, Joint)
+KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, PathLoss, Joint)
 AnyPowerControl: Any = one_of(*KINDS)
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Inversion",
     "Joint",
     "NoControl",
+    "PathLoss",
     "PhaseOnly",
     "PowerControl",
     "Regularized",

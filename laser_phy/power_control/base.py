@@ -53,7 +53,8 @@ class PowerControl(Settings):
     8 K N bytes, and a few times that while it solves.
 
     Attributes:
-        needs: what of its channel a transmitter must know: nothing, its phase, or all of it.
+        needs: what of its channel a transmitter must know: "nothing", the mean of its gain
+            ("statistics"), its "phase", or all of it ("channel").
         aligns: h b is real and positive, so that the messages add up in phase.
         has_mean: E|b|^2 is finite under Rayleigh fading.
     """

@@ -53,7 +53,7 @@ def solve(gains: Any, steps: int) -> JointSolution:
     """
     # Deep fades would overflow once multiplied; 1e-12 is 120 dB below the mean.
     inverse = tf.math.reciprocal(tf.maximum(gains, 1e-12))
-    count, workers = tf.cast(tf.shape(gains)[1], tf.float32), gains.shape[0]
+    workers, count = tf.unstack(tf.cast(tf.shape(gains), tf.float32))
 
     def powers(duals: Any) -> Any:
         return tf.math.rsqrt(tf.linalg.matvec(inverse, duals, transpose_a=True))
@@ -62,7 +62,7 @@ def solve(gains: Any, steps: int) -> JointSolution:
         spent = duals * tf.linalg.matvec(inverse, powers(duals))
         return step + 1, spent / tf.reduce_sum(spent)
 
-    start = (0, tf.fill([workers], 1.0 / workers))
+    start = (0, tf.ones_like(gains[:, 0]) / workers)
     _, duals = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
     power = powers(duals)
     power *= count / tf.reduce_max(tf.linalg.matvec(inverse, power))

@@ -22,7 +22,8 @@ class Link(NamedTuple):
         noise_variance: complex variance of the noise on one antenna.
         informed: the receiver goes by the gains of this round, and not by their law alone.
         csi_error: variance of the error of what the receiver knows of the channel.
-        power: mean power gain E|h|^2 of one antenna.
+        power: E|h b|^2 of one antenna, the mean of those that sent, where b goes by no more than
+            statistics.
     """
 
     workers: Any
@@ -35,7 +36,7 @@ class Link(NamedTuple):
     noise_variance: float
     informed: bool = True
     csi_error: Any = 0.0
-    power: float = 1.0
+    power: Any = 1.0
 
 
 class Observed(NamedTuple):
@@ -60,7 +61,8 @@ class Receiver(Settings):
     Attributes:
         needs: what the server must know of the channel: "nothing", "sum" (the workers' sum channel,
             which one pilot common to all shows) or "each" (every worker's, orthogonal pilots).
-        unprecoded: transmitters send as they are, `power_control: none`.
+        unprecoded: transmitters send as they are, or all but their mean gain:
+            `power_control: none` or `path_loss`.
         mapping: how reals lie on symbols, "amplitudes" or "energies".
     """
 

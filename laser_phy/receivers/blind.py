@@ -15,6 +15,9 @@ class Blind(Receiver):
     with M and not with K (Amiri, Duman, Gunduz, "Collaborative machine learning at the wireless
     edge with blind transmitters", 2019). Complex variance for energies e_k of the symbols:
     (1/M) (mean_k e_k + no / (K s_h^2)). One pilot common to all workers shows the sum channel.
+
+    With unequal mean gains s_k a worker weighs as much as its gain, mean_k s_k x_k / mean_k s_k:
+    see power_control `path_loss`.
     """
 
     name: Literal["blind"] = "blind"
