@@ -43,7 +43,7 @@ def senders(uplink, round_):
     t = tf.constant(round_, tf.int64)
     air = uplink.airs[0]
     return np.array(
-        [bool(air.sends(t, t, tf.zeros([]), tf.constant(k))) for k in range(uplink.workers)]
+        [bool(air.sends(t, t, uplink.motion, tf.constant(k))) for k in range(uplink.workers)]
     )
 
 
