@@ -115,11 +115,16 @@ def compare(strategy, name, epochs=2, **fields):
         float(np.max(np.abs(np.subtract(logs_two[k], v)) / np.maximum(1, np.abs(v))))
         for k, v in logs_one.items()
     )
+    memory = two.uplink.memory
     return {
-        "exact": exact, "rounded": rounded, "logs": logs, "rounds": one.uplink.rounds,
-        "names": sorted(logs_two) == sorted(logs_one), "memory": float(np.abs(two.uplink.memory.numpy()).sum()),
-        "rows": [tuple(part.shape) for part in two.uplink.memory.value.values],
-    }  # fmt: skip
+        "exact": exact,
+        "rounded": rounded,
+        "logs": logs,
+        "rounds": one.uplink.rounds,
+        "names": sorted(logs_two) == sorted(logs_one),
+        "memory": float(np.abs(memory.numpy()).sum()),
+        "rows": [tuple(part.shape) for part in memory.value.values],
+    }
 
 
 def saved(strategy, folder):
