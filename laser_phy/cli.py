@@ -14,7 +14,7 @@ from laser_phy.problems import Refusal
 if TYPE_CHECKING:
     from laser_phy.scenario import Scenario
 
-COST_COLUMNS = 118
+COST_COLUMNS = 126
 FAILED = 1
 INTERRUPTED = 130  # what shells give for Ctrl-C
 

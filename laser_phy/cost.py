@@ -216,8 +216,8 @@ def cost_table(rows: Iterable[Cost]) -> Table:
         table.add_row(
             ("* " if row.chosen else "  ") + row.scheme,
             f"{row.floats:,.0f}" if row.floats else "-",
-            f"{row.megabytes:.4g}" if row.megabytes < 1 else f"{row.megabytes:.2f}",
-            f"{row.saving:.3g}x" if row.bits else "-",
+            f"{row.megabytes:.4g}" if row.megabytes < 10 else f"{row.megabytes:.2f}",
+            f"{row.saving:,.{0 if row.saving > 100 else 1}f}x" if row.bits else "-",
             f"{row.symbols:,.0f}",
             f"{row.energy:.6g}",
             f"{row.symbol_snr_db:.1f}",

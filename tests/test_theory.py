@@ -16,6 +16,7 @@ from laser_phy.theory import (
     influence_z_sgd,
     product_error,
     rank_split,
+    rank_split_domain,
 )
 from laser_phy.theory.influence import send_laser, send_z_sgd
 from laser_phy.theory.lemmas import factor_bound
@@ -41,30 +42,67 @@ def test_lemma_7_is_scipys_optimum(size, energy):
     assert least <= factor_bound(m, n, energy) * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("fall", [1.0, 0.7, 0.3])
-@pytest.mark.parametrize("energy", [500.0, 2e3, 1e5])
-def test_lemma_8_is_within_20_percent_of_scipys_optimum(fall, energy):
-    m, n, sigma = 40, 90, fall ** np.arange(4.0)
+def error_of(size, sigma, energies):
+    return float(np.sum(sigma**2 * factor_split(*size, energies)[2]))
 
-    def error(energies):
-        return float(np.sum(sigma**2 * factor_split(m, n, energies)[2]))
 
-    ours = error(rank_split(sigma, energy))
+def least_error(size, sigma, energy):
+    """Over all P_i of sum P: sigma_i^2 df*/dP_i is the same for all parts (KKT; f* is convex)."""
+    m, n = size
+
+    def part(log_price, s):
+        def gap(log_p):
+            a, b, _ = factor_split(m, n, np.exp(log_p))
+            # the derivative of f* is that of f along a, or b, by the envelope theorem
+            return np.log(s**2 * m / a**2 * (1 + n / b)) - log_price
+
+        return np.exp(optimize.brentq(gap, -50, 50))
+
+    parts = lambda log_price: np.array([part(log_price, s) for s in sigma])  # noqa: E731
+    price = optimize.brentq(lambda x: parts(x).sum() - energy, -60, 60)
+    return error_of(size, sigma, parts(price))
+
+
+def over_the_least(size, sigma, energy):
+    return error_of(size, sigma, rank_split(sigma, energy)) / least_error(size, sigma, energy)
+
+
+def test_the_least_error_is_the_one_that_scipy_finds():
+    size, sigma, energy = (40, 90), 0.3 ** np.arange(4.0), 500.0
     softmax = lambda x: energy * np.exp(x) / np.exp(x).sum()  # noqa: E731
-    starts = [np.zeros(4), np.log(sigma), 2 * np.log(sigma)]
-    best = min(
-        optimize.minimize(
-            lambda x: error(softmax(x)), start, method="Nelder-Mead",
-            options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 4000, "maxfev": 8000},
-        ).fun
-        for start in starts
+    found = optimize.minimize(
+        lambda x: error_of(size, sigma, softmax(x)), np.log(sigma), method="Nelder-Mead",
+        options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 4000, "maxfev": 8000},
     )  # fmt: skip
-    assert best <= ours * (1 + 1e-9)
-    assert ours <= 1.2 * best
-    if energy == 500.0 and fall == 0.3:
-        assert ours > 1.05 * best  # near it, not at it
-    if fall == 1.0:  # equal parts: then it is the optimum
-        assert ours == pytest.approx(best, rel=1e-6)
+    assert least_error(size, sigma, energy) == pytest.approx(found.fun, rel=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_lemma_8_is_within_20_percent_of_the_optimum_in_its_domain(seed):
+    random = np.random.default_rng(seed)
+    size, rank = tuple(map(int, random.integers(2, 400, 2))), int(random.integers(2, 9))
+    sigma = 10 ** -random.uniform(0, random.choice([0.5, 2, 5]), rank)
+    sigma /= sigma.max()
+    energy = rank_split_domain(*size, rank) * 10 ** random.choice([0, 0, 1])
+    assert 1 - 1e-9 <= over_the_least(size, sigma, energy) <= 1.2
+
+
+def test_the_domain_of_lemma_8_is_no_wider_than_that():
+    size, sigma = (170, 226), np.array([1.0, 1e-4, 1e-4, 1e-4, 1e-4])
+    edge = rank_split_domain(*size, 5)
+    assert 1.15 < over_the_least(size, sigma, edge) < 1.2
+    assert over_the_least(size, sigma, edge / 2) > 1.25
+
+
+def test_lemma_8_outside_its_domain():
+    size, sigma = (40, 90), 0.3 ** np.arange(4.0)
+    above = [over_the_least(size, sigma, p) for p in (1000.0, 500.0, 30.0)]
+    assert above == pytest.approx([1.039, 1.084, 1.419], abs=1e-3)
+    no_energy = 4 * sigma.sum() ** 2 / (sigma ** (2 / 3)).sum() ** 3
+    assert over_the_least(size, sigma, 1e-4) == pytest.approx(no_energy, rel=1e-4)
+    # and without a limit of energy, or with equal parts, it is the optimum
+    assert over_the_least(size, sigma, 1e9) == pytest.approx(1, abs=1e-6)
+    assert over_the_least(size, np.ones(4), 30.0) == pytest.approx(1, abs=1e-9)
 
 
 def measured(send, gradient, draws):

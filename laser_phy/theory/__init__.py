@@ -10,7 +10,12 @@ the first as received. `laser_phy.power.optimal` has the best shares for those.
 """
 
 from laser_phy.theory.influence import influence_laser, influence_laser_bound, influence_z_sgd
-from laser_phy.theory.lemmas import factor_split, product_error, rank_split
+from laser_phy.theory.lemmas import (
+    factor_split,
+    product_error,
+    rank_split,
+    rank_split_domain,
+)
 from laser_phy.theory.rates import Rate
 from laser_phy.theory.spectrum import top_energy
 
@@ -22,5 +27,6 @@ __all__ = [
     "influence_z_sgd",
     "product_error",
     "rank_split",
+    "rank_split_domain",
     "top_energy",
 ]
