@@ -17,6 +17,7 @@ from laser_phy.folder import FolderError
 from laser_phy.scenario import Scenario
 from laser_phy.study_report.figures import metric_against, pictures
 from laser_phy.study_report.page import page
+from laser_phy.study_report.scores import score_table
 from laser_phy.study_report.study import StudyError, spread, study_of
 from laser_phy.study_report.targets import need, power_to_reach
 from laser_phy.sweeps.folder import SweepFolder
@@ -132,6 +133,30 @@ def test_tuned_every_scheme_has_its_best_value(tmp_path: Path) -> None:
         study_of(sweep, tune=["task.epochs"])
 
 
+def test_every_scheme_has_a_score_at_every_power(known: Path) -> None:
+    table = score_table(study_of(load_sweep(known)))
+    assert table is not None
+    assert table.columns == ["1", "10", "100", "1000"]
+    # 100 (0.5 + 0.1 log10(16 P)), and 0.2 between the three seeds
+    laser = ["62.0 ± 0.2", "72.0 ± 0.2", "82.0 ± 0.2", "92.0 ± 0.2"]
+    assert table.rows["laser rank 4"] == laser
+    assert table.rows["identity"][0] == "50.0 ± 0.2"
+    lines = table.in_lines()
+    assert lines[1].startswith("laser rank 4 ")
+    assert lines[1].endswith("  62.0 ± 0.2  72.0 ± 0.2  82.0 ± 0.2  92.0 ± 0.2")
+    assert "deviation over the seeds of a cell, at most 3" in lines[-1]
+
+
+def test_scores_of_what_was_tuned_say_what_is_best(tmp_path: Path) -> None:
+    axes = {ENERGY: [1, 10], "uplink.compressor": SCHEMES, "seed": [2]}
+    sweep = load_sweep(written_sweep(tmp_path, **axes))
+    table = score_table(study_of(sweep, tune=["uplink.compressor"]))
+    assert table is not None
+    assert table.rows == {"known": ["62.0 (laser rank 4)", "72.0 (laser rank 4)"]}
+    assert table.note.endswith("in brackets the best compressor.")
+    assert score_table(study_of(sweep, tune=[ENERGY])) is None
+
+
 def test_a_label_stands_for_its_settings(tmp_path: Path) -> None:
     points = [
         {"label": "slow", "uplink.channel": "tdl", "uplink.power_control": "none"},
@@ -186,6 +211,8 @@ def reported(known: Path) -> tuple[Path, str]:
 
 def test_the_command_says_the_power_of_targets(reported: tuple[Path, str]) -> None:
     page, said = reported
+    assert "laser rank 4                                  62.0 ± 0.2" in said
+    assert "Score of every scheme" in page.read_text(encoding="utf-8")
     assert "To reach 65.0 %: laser rank 4 1.98 (ratio 1); identity 31.6 (ratio 16)" in said
     assert f"Page: {page}" in said
 

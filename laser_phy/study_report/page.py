@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from laser_phy.study_report.drawing import Picture
+from laser_phy.study_report.scores import ScoreTable
 from laser_phy.study_report.study import Study
 from laser_phy.study_report.targets import TargetRow
 from laser_phy.study_report.units import name_and_unit
@@ -31,7 +32,12 @@ class Cell:
     number: float | None = None
 
 
-def page(study: Study, figures: Sequence[Picture], needs: Sequence[TargetRow]) -> str:
+def page(
+    study: Study,
+    figures: Sequence[Picture],
+    needs: Sequence[TargetRow],
+    scores: ScoreTable | None = None,
+) -> str:
     """The whole page."""
     from laser_phy import __version__
 
@@ -48,6 +54,7 @@ def page(study: Study, figures: Sequence[Picture], needs: Sequence[TargetRow]) -
         power=study.label(study.power) if study.power else "",
         targets=[score_text(study, row.target) for row in needs],
         needs=_need_rows(study, needs),
+        scores=scores,
         figures=[
             {
                 "title": one.title,

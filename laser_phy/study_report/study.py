@@ -51,6 +51,7 @@ class Study:
         numeric: axes with numbers, the power first.
         named: settings that tell schemes apart.
         left_out: runs that are not drawn, by why.
+        tuned: settings of which every scheme has its best value, and which are no axes for that.
     """
 
     sweep: Sweep
@@ -61,6 +62,7 @@ class Study:
     numeric: tuple[str, ...]
     named: tuple[str, ...]
     left_out: dict[str, int]
+    tuned: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -210,7 +212,7 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
         )
     for column in tune:
         chosen = _tuned(chosen, column, sweep.settings)
-    numeric, named = _axes(chosen, sweep.settings)
+    numeric, named = _axes(chosen, [c for c in sweep.settings if c not in tune])
     epochs = sweep.results.merge(chosen[[SWEEP, RUN]], on=[SWEEP, RUN])
     return Study(
         sweep,
@@ -221,6 +223,7 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
         numeric,
         named,
         _left_out(runs, known, ended),
+        tuple(tune),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from laser_phy.folder import FolderError, write_whole
 from laser_phy.study_report.figures import pictures
 from laser_phy.study_report.page import page, score_text
+from laser_phy.study_report.scores import ScoreTable, score_table
 from laser_phy.study_report.study import Score, Study, study_of
 from laser_phy.study_report.targets import TargetRow, power_to_reach
 from laser_phy.sweeps.folder import SweepFolder
@@ -23,16 +24,19 @@ class Report:
         page: the file to open.
         figures: files, PNG and SVG.
         needs: the power that targets take.
+        scores: of every scheme at every power.
     """
 
     study: Study
     page: Path
     figures: list[Path]
     needs: list[TargetRow]
+    scores: ScoreTable | None
 
     def in_words(self) -> list[str]:
         """What came out, a line each."""
         lines: list[str] = []
+        table = self.scores.in_lines() if self.scores else []
         for row in self.needs:
             needs = "; ".join(
                 f"{name} {need.text('')} (ratio {row.ratios[name]})"
@@ -41,7 +45,7 @@ class Report:
             lines.append(f"To reach {score_text(self.study, row.target)}: {needs}")
         if lines and self.study.power:
             lines.insert(0, f"Power needed, in {self.study.label(self.study.power)}:")
-        lines += self.study.remarks()
+        lines = [*table, *lines, *self.study.remarks()]
         lines += [f"Page: {self.page}", f"Figures: {self.page.parent / 'figures'}, PNG and SVG"]
         return lines
 
@@ -68,15 +72,15 @@ def study_report(
     folder = SweepFolder(Path(path))
     sweep = load_sweep(path, *more)
     study = study_of(sweep, score, tune)
-    needs = power_to_reach(study, targets)
+    needs, scores = power_to_reach(study, targets), score_table(study)
     drawn = list(pictures(study))
     for picture in drawn:
         picture.write(folder.figures)
     if not more:
         write_tables(sweep.results, folder)
     try:
-        write_whole(folder.report, page(study, drawn, needs))
+        write_whole(folder.report, page(study, drawn, needs, scores))
     except OSError as error:
         raise FolderError(f"{folder.report}: cannot be written: {error.strerror}.") from None
     files = [folder.figures / f"{one.name}{suffix}" for one in drawn for suffix in (".png", ".svg")]
-    return Report(study, folder.report, files, needs)
+    return Report(study, folder.report, files, needs, scores)
