@@ -20,11 +20,11 @@ def inner_model(*, noisy=False, seed=3):
     return keras.Sequential([*layers, keras.layers.Dense(2, name="logits")])
 
 
-def over_the_air(inner=None, *, steps=1, optimizer=None, downlink=None, ema=None, **uplink):
+def over_the_air(inner=None, *, steps=1, optimizer=None, downlink=None, uplink=None, **fields):
     """Compiled; LASER on AWGN with momentum, so that everything has a memory."""
-    fields = {"compressor": {"name": "laser", "rank": 1}, "channel": "awgn", **uplink}
+    uplink = {"compressor": {"name": "laser", "rank": 1}, "channel": "awgn", **(uplink or {})}
     model = lp.OverTheAir(
-        inner or inner_model(), 4, lp.Uplink.from_config(fields), downlink, seed=1, ema=ema
+        inner or inner_model(), 4, lp.Uplink.from_config(uplink), downlink, seed=1, **fields
     )
     optimizer = optimizer or keras.optimizers.SGD(0.1, momentum=0.9)
     model.compile(optimizer, LOSS, metrics=["accuracy"], steps_per_execution=steps)
@@ -42,3 +42,13 @@ def same(a, b):
     """All variables of two models are equal, bit for bit."""
     pairs = zip(a.get_weights(), b.get_weights(), strict=True)
     return all(np.array_equal(x, y) for x, y in pairs)
+
+
+def event_tags(folder):
+    """Scalars {tag: [(step, value)]} and tensors {tag: [step]} of a folder's event files."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
+    events.Reload()
+    scalars = {t: [(e.step, e.value) for e in events.Scalars(t)] for t in events.Tags()["scalars"]}
+    return scalars, {t: [e.step for e in events.Tensors(t)] for t in events.Tags()["tensors"]}

@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from callback_tools import ROUNDS, X, Y, fit, inner_model, over_the_air, same
+from callback_tools import ROUNDS, X, Y, event_tags, fit, inner_model, over_the_air, same
 
 import laser_phy as lp
 from laser_phy.theory import top_energy
@@ -32,26 +32,16 @@ def read(path):
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
-def tags(folder):
-    """Scalars {tag: [(step, value)]} and histograms {tag: [step]} of a folder's event files."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
-    events.Reload()
-    scalars = {t: [(e.step, e.value) for e in events.Scalars(t)] for t in events.Tags()["scalars"]}
-    return scalars, {t: [e.step for e in events.Tensors(t)] for t in events.Tags()["tensors"]}
-
-
 class TestLinkMonitor:
     def test_rounds_to_csv_and_tensorboard(self, tmp_path):
-        model = over_the_air(channel="tdl")
+        model = over_the_air(uplink={"channel": "tdl"})
         monitor = lp.callbacks.LinkMonitor(
             every=3, csv=tmp_path / "new" / "rounds.csv", tensorboard=tmp_path / "events"
         )
         fit(model, 2, [monitor])
         assert [row["round"] for row in monitor.rows] == list(range(8))
         assert read(tmp_path / "new" / "rounds.csv") == monitor.rows
-        scalars, histograms = tags(tmp_path / "events")
+        scalars, histograms = event_tags(tmp_path / "events")
         for name in ("loss", "uplink_nmse_db", "energy_max_worker"):
             expected = [(row["round"], np.float32(row[name])) for row in monitor.rows]
             assert scalars[f"link/{name}"] == expected
@@ -116,7 +106,7 @@ class TestPowerScheduler:
     @pytest.mark.parametrize("steps", [1, 3])
     def test_any_function_has_the_mean_of_the_budget(self, steps):
         """Calls of 3 rounds leave one of 1 at the end of an epoch, which has its own energy."""
-        model, monitor = over_the_air(steps=steps, channel="awgn"), lp.callbacks.LinkMonitor()
+        model, monitor = over_the_air(steps=steps), lp.callbacks.LinkMonitor()
         fit(model, 3, [lp.callbacks.PowerScheduler(lambda t: 1 + 4 * t**2), monitor])
         assert int(model.uplink.round) == 12
         progress = (np.arange(12) + 0.5) / 12
@@ -165,7 +155,7 @@ class TestChannelScheduler:
     }
 
     def test_a_fit_of_one_trace_hears_what_was_scheduled(self):
-        model, monitor = over_the_air(**MOVING), lp.callbacks.LinkMonitor(per="epoch")
+        model, monitor = over_the_air(uplink=MOVING), lp.callbacks.LinkMonitor(per="epoch")
         traces, counts, step = [], [], model.train_step
         model.train_step = lambda data: (traces.append(data), step(data))[1]
         count = keras.callbacks.LambdaCallback(
@@ -182,9 +172,9 @@ class TestChannelScheduler:
         assert float(model.uplink.csi_age_s["transmitter"]) == pytest.approx(5e-4)
 
     def test_a_resumed_run_is_the_uninterrupted_one(self, tmp_path):
-        straight = over_the_air(**MOVING)
+        straight = over_the_air(uplink=MOVING)
         fit(straight, 3, [lp.callbacks.ChannelScheduler(**self.COURSES)])
-        first = over_the_air(**MOVING)
+        first = over_the_air(uplink=MOVING)
         fit(first, 2, [lp.callbacks.ChannelScheduler(**self.COURSES)])
         first.save(tmp_path / "model.keras")
         second = keras.saving.load_model(tmp_path / "model.keras")
@@ -193,7 +183,7 @@ class TestChannelScheduler:
         assert same(straight, second)
 
     def test_rounds_by_hand(self):
-        model = over_the_air(steps=2, **MOVING)
+        model = over_the_air(steps=2, uplink=MOVING)
         scheduler = lp.callbacks.ChannelScheduler(speed_mps=lambda t: 10.0 * t, per="round")
         begun(scheduler, model)
         seen = []
@@ -217,7 +207,7 @@ class TestChannelScheduler:
     )
     def test_says_what_is_wrong(self, fields, uplink, sentence):
         with pytest.raises(ValueError, match=sentence):
-            begun(lp.callbacks.ChannelScheduler(**fields), over_the_air(**uplink))
+            begun(lp.callbacks.ChannelScheduler(**fields), over_the_air(uplink=uplink))
 
     def test_two_that_move_the_energy_are_refused(self):
         schedulers = [
