@@ -44,7 +44,7 @@ class TestLinkMonitor:
         scalars, histograms = event_tags(tmp_path / "events")
         for name in ("loss", "uplink_nmse_db", "energy_max_worker"):
             expected = [(row["round"], np.float32(row[name])) for row in monitor.rows]
-            assert scalars[f"link/{name}"] == expected
+            assert scalars[f"round/{name}"] == expected
         names = ("worker_energy", "message_norm", "gain_db")
         assert histograms == {f"link/{name}": [3, 7] for name in names}
         last, workers = monitor.rows[-1], model.trace.workers()

@@ -23,7 +23,7 @@ LEAVES = {
 
 CHAIN = 2
 LEVELS = {
-    0: {"conventions", "lazy", "problems", "sentences", "settings", "streams", "tables"},
+    0: {"conventions", "extras", "lazy", "problems", "sentences", "settings", "streams", "tables"},
     1: LEAVES,
     CHAIN: set(),  # everything that is not named here: uplink, downlink and their parts
     3: {"callbacks", "link_metrics", "training"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +9,7 @@ from typing import Any
 
 import numpy as np
 
-
-def require_tensorboard(what: str) -> None:
-    """Refuse now what would fail after an epoch.
-
-    Raises:
-        ImportError: TensorBoard is not installed.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise ImportError(f"{what} needs TensorBoard: pip install 'laser-phy[tensorboard]'.")
+from laser_phy.extras import require
 
 
 class Events:
@@ -35,17 +26,17 @@ class Events:
     """
 
     def __init__(self, folder: Path) -> None:
-        require_tensorboard("LinkMonitor(tensorboard=...)")
+        require("tensorboard", "tensorboard", "LinkMonitor(tensorboard=...)")
         self._folder = folder
         self._file: Any = None
 
     def scalars(self, rows: Sequence[Mapping[str, float]], step: str) -> None:
-        """Write the numbers of each row as `link/NAME`, over its column `step`."""
+        """Write the numbers of each row as `STEP/NAME`, over its column `step`."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         for row in rows:
             numbers = {name: value for name, value in row.items() if name != step}
-            values = [Summary.Value(tag=f"link/{n}", simple_value=v) for n, v in numbers.items()]
+            values = [Summary.Value(tag=f"{step}/{n}", simple_value=v) for n, v in numbers.items()]
             self._write(Summary(value=values), int(row[step]))
 
     def histograms(self, arrays: Mapping[str, np.ndarray], step: int) -> None:

@@ -21,6 +21,7 @@ PANELS = (
     Panel("NMSE (dB)", ("gradient_nmse_db", "uplink_nmse_db")),
     Panel("energy a round", ("energy_mean_worker", "energy_max_worker")),
     Panel("loss", ("loss", "val_loss")),
+    Panel("accuracy", ("accuracy", "val_accuracy")),
 )
 
 
@@ -36,9 +37,10 @@ class LinkMonitor(LinkCallback):
         every: rounds between two reads, at most 256, which is what the model remembers.
         per: "round" or "epoch".
         csv: file of the rows. A resumed run goes on behind the last round that it remembers.
-        tensorboard: folder for TensorBoard: the rows as scalars `link/...`, and as histograms an
-            epoch: energy and message norm of every worker in its last round, and the channel gains
-            |h|^2 of the first 16 workers over the subcarriers of that round.
+        tensorboard: folder for TensorBoard: the rows as scalars `round/...` or `epoch/...`; with
+            rounds also, at the end of every epoch, histograms `link/...` of its last round: energy
+            and message norm of every worker, and the channel gains |h|^2 of the first 16 workers
+            over the subcarriers, in dB.
 
     Raises:
         ValueError: `every` outside 1 to 256, or the model is not `OverTheAir`.
@@ -103,7 +105,8 @@ class LinkMonitor(LinkCallback):
             values = {name: float(value) for name, value in (logs or {}).items()}
             self._hand_on([{"epoch": epoch, "rounds": self.uplink.rounds} | values])
         if self._events is not None:
-            self._events.histograms(self._histograms(), self.uplink.rounds - 1)
+            if self.per == "round":
+                self._events.histograms(self._histograms(), self.uplink.rounds - 1)
             self._events.flush()
 
     def flush(self) -> None:
@@ -128,7 +131,7 @@ class LinkMonitor(LinkCallback):
         return values
 
     def plot(self, path: str | Path) -> Path:
-        """Draw `rows`: SNR, errors, energy and loss.
+        """Draw `rows`: SNR, errors, energy, and how well it learns.
 
         Returns:
             The file, PNG or SVG as its name says.
