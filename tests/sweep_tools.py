@@ -44,6 +44,7 @@ def start(*arguments: str | Path, log: Path, quick: bool = True) -> subprocess.P
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as on a terminal
         )
 
 

@@ -7,6 +7,7 @@ The folder holds the scenario. Exit status as that of `laser-phy run`.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ WAIT_FOR_ANOTHER_S = 90.0
 def main(arguments: list[str]) -> int:
     """Run what is in the folder; the exit status."""
     parent, folder, *rounds = arguments
+    # Shells start what is put into the background with SIGINT ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     die_with_parent(int(parent))
     from laser_phy.folder import RunFolder
     from laser_phy.problems import Refusal
