@@ -9,6 +9,7 @@ import numpy as np
 from laser_phy.compressors import Message
 from laser_phy.lazy import tf
 from laser_phy.power import first_pass_shares, mean_shares
+from laser_phy.receivers import Scale
 from laser_phy.uplink_settings import UplinkSettings
 
 
@@ -21,7 +22,7 @@ def pass_budget(
     allocation = settings.power.allocation
     shares = mean_shares(
         allocation, messages.sent_norms, messages.source_norms, codec.noise_gains(phase),
-        settings.receiver.name,
+        settings.receiver.name, _shrinks(settings, workers, energy),
     )  # fmt: skip
     if phase == codec.passes - 1 or codec.passes == 1:
         return energy * shares
@@ -29,3 +30,11 @@ def pass_budget(
         allocation, np.float32(codec.phases[phase]), codec.followers(phase), energy * shares,
         workers, codec.first_share,
     )  # fmt: skip
+
+
+def _shrinks(settings: UplinkSettings, workers: int, energy: Any) -> tuple[Any, int, float] | None:
+    """What `optimal` needs to know where the receiver estimates with least error on white noise."""
+    receiver = settings.receiver
+    if settings.channel.fading or not isinstance(receiver, Scale) or receiver.debias != "mmse":
+        return None
+    return settings.channel.antennas * energy, workers, receiver.correlation

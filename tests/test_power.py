@@ -128,7 +128,7 @@ def test_water_filling_is_scipys_and_meets_its_conditions(budget):
     def error(p):
         return np.sum(signal * noise / (noise + signal * p))
 
-    p = wiener_energies(noise, signal, budget)
+    p = wiener_energies(noise, signal, np.float64(budget)).numpy()
     assert p.sum() == pytest.approx(budget)
     assert error(p) == pytest.approx(best_by_scipy(error, 5, budget), rel=1e-6)
     # KKT: the slope is the same where power is spent, and no steeper where it is not
@@ -136,7 +136,10 @@ def test_water_filling_is_scipys_and_meets_its_conditions(budget):
     level = slope[p > 0].mean()
     np.testing.assert_allclose(slope[p > 0], level, rtol=1e-9)
     assert (slope[p == 0] <= level * (1 + 1e-9)).all()
-    assert not wiener_energies(np.ones(2), np.zeros(2), 1.0).any()
+    assert not wiener_energies(np.ones(2), np.zeros(2), np.float64(1)).numpy().any()
+    # a batch is a row at a time
+    rows = wiener_energies(np.stack([noise, noise[::-1]]), np.stack([signal, signal[::-1]]), budget)
+    np.testing.assert_allclose(rows, [p, p[::-1]], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +201,39 @@ def test_on_the_link_optimal_shares_err_less_than_norms():
     assert expected > 1.2
     # each mean is over 60 x 6500 reals: five sigma of the ratio are below 3 %
     assert identity["compressed_norm"] / identity["optimal"] == pytest.approx(expected, rel=0.03)
+
+
+def test_optimal_shares_of_a_receiver_that_shrinks_are_scipys():
+    """Blocks of 400 and 4 reals, norms 1 and .3, two workers alike, an energy that drowns."""
+    sizes, norms, energy, workers = np.array([400.0, 4.0]), np.array([1.0, 0.3]), 4.0, 2
+    noise, signal = sizes * norms**2 / workers**2, norms**2
+
+    def error(p):
+        return np.sum(signal * noise / (noise + signal * p))
+
+    receiver = {"name": "scale", "debias": "mmse"}
+    measured = {}
+    for allocation in ("optimal", "compressed_norm"):
+        uplink = lp.Uplink.from_config(
+            {"compressor": "identity", "channel": "awgn", "power_control": "none",
+             "power": {"energy_per_round": energy, "allocation": allocation}, "receiver": receiver}
+        )  # fmt: skip
+        uplink.build([(400,), (4,)], workers)
+        x = [
+            np.full((2, int(n)), c / n**0.5, np.float32) for n, c in zip(sizes, norms, strict=True)
+        ]
+        step = tf.function(lambda *t, u=uplink: u(list(t)).diagnostics["uplink_error_energy"])
+        errors = [float(step(*x)) for _ in range(200)]
+        measured[allocation] = np.mean(errors), np.std(errors) / 200**0.5
+    best = best_by_scipy(error, 2, energy)
+    plain = error(energy * norms / norms.sum())
+    assert plain > 1.005 * best
+    for allocation, expected in (("optimal", best), ("compressed_norm", plain)):
+        mean, sigma = measured[allocation]
+        assert abs(mean - expected) < 5 * sigma
+    shares = mean_shares("optimal", np.float32([norms] * 2), np.float32([norms] * 2),
+                         np.float32(sizes), "scale", (energy, workers, 1.0)).numpy()  # fmt: skip
+    assert error(energy * shares) == pytest.approx(best, rel=1e-5)
 
 
 def test_power_by_column_errs_less_than_by_factor():

@@ -12,7 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from laser_phy.lazy import tf
-from laser_phy.power.optimal import energy_weights, first_factor_share, linear_weights
+from laser_phy.power.optimal import (
+    energy_weights,
+    first_factor_share,
+    linear_weights,
+    wiener_energies,
+)
 
 # name -> weights [worker, block] before normalisation, from (sent norms, source norms, gains)
 ALLOCATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -30,6 +35,7 @@ def mean_shares(
     source_norms: Any,
     noise_gains: Any = 1.0,
     receiver: str = "scale",
+    shrinks: tuple[Any, int, float] | None = None,
 ) -> Any:
     """Shares [block] of the budget, averaged over workers that ask; a zero block has none.
 
@@ -39,6 +45,8 @@ def mean_shares(
         source_norms: [worker, block] norm of gradient plus memory behind it.
         noise_gains: [block] ||D_j||_F^2 of the decoder, for `optimal`.
         receiver: name of the receiver, for `optimal`.
+        shrinks: energy P, workers K and correlation of messages, for `optimal` before a receiver
+            that estimates with least error on white noise.
     """
     # Relative to the largest, or the square of a small norm would vanish in float32.
     sent = tf.math.divide_no_nan(sent_norms, tf.reduce_max(sent_norms, axis=1, keepdims=True))
@@ -47,10 +55,19 @@ def mean_shares(
     if allocation == "optimal" and receiver == "energy":
         # ||x||_1 of n Gaussian numbers is sqrt(2 n / pi) ||x||, and norms are what is signalled
         rule = lambda sent, source, gains: energy_weights(tf.sqrt(gains) * sent, gains)  # noqa: E731
+    elif allocation == "optimal" and shrinks is not None:
+        rule = lambda sent, source, gains: _wiener(sent, gains, *shrinks)  # noqa: E731
     weights = tf.where(sent_norms > 0, rule(sent, source, noise_gains), 0.0)
     shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=1, keepdims=True))
     asking = tf.reduce_sum(tf.cast(tf.reduce_any(weights > 0, axis=1), tf.float32))
     return tf.math.divide_no_nan(tf.reduce_sum(shares, axis=0), asking)
+
+
+def _wiener(norms: Any, gains: Any, energy: Any, workers: int, correlation: float) -> Any:
+    """What a worker asks for who takes the others' messages for as long as its own."""
+    alike = correlation + (1 - correlation) / workers  # ||mean||^2 over one message's
+    square = tf.square(norms)
+    return wiener_energies(gains * square / workers**2, alike * square, energy)
 
 
 def first_pass_shares(

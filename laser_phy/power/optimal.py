@@ -57,31 +57,31 @@ def first_factor_share(rows: Any, columns: Any, energy: Any) -> Any:
     return tf.math.divide_no_nan(m * (p - n), m * p + root)
 
 
-def wiener_energies(noise: np.ndarray, signal: np.ndarray, budget: float) -> np.ndarray:
+def wiener_energies(noise: Any, signal: Any, budget: Any) -> Any:
     """Water-filling p_j = [sqrt(A_j / nu) - A_j / S_j]_+ of sum P, behind Wiener shrinkage.
 
-    Least sum_j S_j A_j / (A_j + S_j p_j), the error of an MMSE estimate of block j.
+    Least sum_j S_j A_j / (A_j + S_j p_j), the error of an estimate of least error of block j. What
+    is too far below the noise gets nothing.
 
     Args:
-        noise: [block] A_j = G_j c_j^2 / K^2.
-        signal: [block] S_j = ||mean_k x_k[j]||^2; a block of 0 gets nothing.
+        noise: [..., block] A_j = G_j c_j^2 / K^2.
+        signal: [..., block] S_j = ||mean_k x_k[j]||^2; a block of 0 gets nothing.
         budget: P.
 
     Returns:
-        [block] energies.
+        [..., block] energies.
     """
-    noise, signal = np.asarray(noise, float), np.asarray(signal, float)
-    heard = (signal > 0) & (noise > 0)
-    floor = np.where(heard, noise / np.where(heard, signal, 1.0), np.inf)
-    root = np.sqrt(np.where(heard, noise, 0.0))
-    # Blocks drop out in the order of floor / root = sqrt(A) / S: the level of the first j blocks
-    # that keeps the j-th above 0 is the level of all.
-    order = np.argsort(np.where(heard, floor / np.where(heard, root, 1.0), np.inf))[: heard.sum()]
-    energies = np.zeros(len(noise))
-    for count in range(len(order), 0, -1):
-        used = order[:count]
-        level = (budget + floor[used].sum()) / root[used].sum()
-        if level * root[used[-1]] > floor[used[-1]]:
-            energies[used] = level * root[used] - floor[used]
-            break
-    return energies
+    root = tf.sqrt(noise)
+    floor = tf.math.divide_no_nan(noise, signal)
+    # Blocks drop out in the order of floor / root = sqrt(A) / S, those without signal first: the
+    # level of the first j blocks that keeps the j-th above 0 is the level of all.
+    order = tf.argsort(tf.where(signal > 0, tf.math.divide_no_nan(root, signal), np.inf), axis=-1)
+    floors, roots, signals = (
+        tf.gather(x, order, axis=-1, batch_dims=len(order.shape) - 1) for x in (floor, root, signal)
+    )
+    levels = tf.math.divide_no_nan(budget + tf.cumsum(floors, axis=-1), tf.cumsum(roots, axis=-1))
+    kept = (levels * roots > floors) & (signals > 0)
+    # 1 / sqrt(nu) is the level of the last block that is kept
+    last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1, keepdims=True) - 1
+    level = tf.gather(levels, tf.maximum(last, 0), axis=-1, batch_dims=len(order.shape) - 1)
+    return tf.where(signal > 0, tf.nn.relu(level * root - floor), tf.zeros_like(root))
