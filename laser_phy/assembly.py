@@ -45,7 +45,7 @@ class Assembly:
 
     Attributes:
         dropped: training examples that no worker has, as shards are equal.
-        steps_per_execution: rounds in one call of the training step.
+        steps_per_execution: the most rounds in one call of the training step.
     """
 
     scenario: Scenario
@@ -85,27 +85,58 @@ class Assembly:
         """Energy a worker may spend in a round."""
         return float(self.model.uplink.energy_budget)
 
-    def fit(self, first_epoch: int, rounds: int, callbacks: Sequence[Any]) -> None:
-        """Train from the beginning of an epoch until `rounds` rounds have passed in all."""
-        whole, rest = divmod(rounds, self.rounds_per_epoch)
-        options: dict[str, Any] = {"verbose": 0, "shuffle": False, "callbacks": list(callbacks)}
-        if whole > first_epoch:
+    def fit(self, first: int, rounds: int, callbacks: Sequence[Any]) -> None:
+        """Train from round `first` on until `rounds` rounds have passed in all.
+
+        In up to three parts: the rest of an epoch, whole epochs, and the beginning of one.
+        """
+        per_epoch = self.rounds_per_epoch
+        while first < rounds:
+            epoch, inside = divmod(first, per_epoch)
+            whole = inside == 0 and rounds - first >= per_epoch
+            last = rounds // per_epoch if whole else epoch + 1
+            steps = per_epoch if whole else min(per_epoch - inside, rounds - first)
+            self._execute(steps)
             self.model.fit(
-                self.feed.dataset(first_epoch),
-                initial_epoch=first_epoch,
-                epochs=whole,
-                steps_per_epoch=self.rounds_per_epoch,
-                **options,
+                self.feed.dataset(epoch, inside),
+                initial_epoch=epoch,
+                epochs=last,
+                steps_per_epoch=steps,
+                verbose=0,
+                shuffle=False,
+                callbacks=list(callbacks),
             )
-        if rest and not self.model.stop_training:
-            last = max(whole, first_epoch)
-            self.model.fit(
-                self.feed.dataset(last),
-                initial_epoch=last,
-                epochs=last + 1,
-                steps_per_epoch=rest,
-                **options,
-            )
+            if self.model.stop_training:
+                return
+            first = last * per_epoch if whole else first + steps
+
+    def _execute(self, steps: int) -> None:
+        """Put as many rounds into a call of the training step as leave no rest of `steps`.
+
+        Keras would go on past the end with what does not fill a call. The number divides that of an
+        epoch, so that a run that goes on within one makes the same calls as one that was not cut.
+        """
+        whole = math.gcd(self.rounds_per_epoch, steps)
+        most = range(1, self.steps_per_execution + 1)
+        wanted = max(step for step in most if whole % step == 0)
+        if wanted != self.model.steps_per_execution:
+            self.model.steps_per_execution = wanted
+            self.model.train_function = None  # it is traced for the number
+
+    # ---- the logs of an epoch that is cut in two ----
+
+    def sums(self) -> list[Any]:
+        """The sums behind the logs, as JSON can hold them: of these it keeps every digit."""
+        return [np.asarray(variable).tolist() for variable in self.model.metrics_variables]
+
+    def set_sums(self, values: Sequence[Any]) -> None:
+        """Go on with sums that were read before."""
+        x, y = next(iter(self.feed.dataset()))
+        # Keras makes the variables of compiled metrics as they are first needed.
+        self.model.compute_metrics(x[:1], y[:1], self.model(x[:1], training=False))
+        self.model.reset_metrics()
+        for variable, value in zip(self.model.metrics_variables, values, strict=True):
+            variable.assign(value)
 
     @property
     def metric(self) -> str:
@@ -164,13 +195,12 @@ def deal(scenario: Scenario) -> Dealt:
     return Dealt(data, feed, dropped=len(data.y_train) - sum(map(len, shards)))
 
 
-def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
+def assemble(scenario: Scenario, dealt: Dealt) -> Assembly:
     """Build and compile the model.
 
     Args:
         scenario: what to build.
         dealt: its data.
-        rounds: after which the run ends.
 
     Raises:
         AssemblyError: parts that do not fit each other.
@@ -201,23 +231,10 @@ def assemble(scenario: Scenario, dealt: Dealt, rounds: int) -> Assembly:
     except ValueError as error:  # what only shows once shapes and channels are known
         raise AssemblyError(f"{scenario.name}: {error}") from error
     per_epoch = dealt.feed.rounds_per_epoch
-    steps = _steps_per_execution(scenario, inner.count_params(), dealt.feed, rounds)
     model.compile(
         optimizer=task.optimizer.build(task.length(per_epoch), per_epoch),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        steps_per_execution=steps,
     )
+    steps = task.steps_per_execution or (32 if inner.count_params() < SMALL_MODEL else 1)
     return Assembly(scenario, model, dealt.data, dealt.feed, dealt.dropped, steps)
-
-
-def _steps_per_execution(scenario: Scenario, parameters: int, feed: Feed, rounds: int) -> int:
-    """The largest number of rounds a call that is allowed and leaves no rest.
-
-    Keras would go on past the end of the epoch with what does not fill a call.
-    """
-    wanted = scenario.task.steps_per_execution
-    if wanted is None:
-        wanted = 32 if parameters < SMALL_MODEL else 1
-    whole = math.gcd(feed.rounds_per_epoch, rounds)
-    return max(step for step in range(1, wanted + 1) if whole % step == 0)

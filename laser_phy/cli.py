@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from laser_phy.disk import DiskError
 from laser_phy.problems import Refusal
 
 if TYPE_CHECKING:
@@ -90,7 +91,11 @@ def run(
     """Run a scenario, and write numbers and a figure to a folder.
 
     Started again on a folder that holds an unfinished run of the same scenario, it goes on from the
-    last epoch. Ctrl-C stops it cleanly.
+    last checkpoint, and ends with the numbers of a run that was never cut. Ctrl-C stops it after
+    the round under way, and loses nothing; twice, at once.
+
+    Exit status: 0; 1 for a disk that is full or fails; 2 for what has to be written otherwise; 130
+    after Ctrl-C.
 
     \b
     laser-phy run quickstart
@@ -106,7 +111,11 @@ def run(
     try:
         result = run_scenario(settings, out=out, rounds=rounds, command=command)
     except KeyboardInterrupt:
-        typer.echo("Interrupted before the first round.", err=True)
+        typer.echo(
+            "Stopped at once. The same command goes on from the last checkpoint, or begins again "
+            "where there is none yet.",
+            err=True,
+        )
         raise typer.Exit(INTERRUPTED) from None
     if result.summary["status"] == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -145,8 +154,8 @@ def sweep(
     """Run every combination of a scenario's `sweep`, each in a process and a folder of its own.
 
     Started again on the same folder it goes on: runs that are done are left as they are, others go
-    on from their last epoch. The results are one table, results.parquet and results.csv. The exit
-    status is 1 if a run failed twice.
+    on from their last checkpoint. The results are one table, results.parquet and results.csv. The
+    exit status is 1 if a run failed twice.
 
     \b
     laser-phy sweep laser_vs_zsgd --plan
@@ -357,12 +366,16 @@ def _table(rows: dict[str, str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: what is refused goes to standard error, with exit status 2 and no traceback."""
+    """Entry point: what is refused goes to standard error, with exit status 2 and no traceback, and
+    what a disk does not take with 1."""
     try:
         app(args=arguments)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
+    except DiskError as error:
+        print(error, file=sys.stderr)
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -4,20 +4,24 @@ scenario.yaml   the resolved scenario
 history.csv     a row an epoch: all logs
 rounds.csv      a row a round: loss and the link's diagnostics
 summary.json    what came out
-checkpoints/    state.json, and the weights it names
+checkpoints/    the last two, to go on from: laser_phy.checkpoints
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laser_phy.checkpoints import Checkpoint, Checkpoints
+from laser_phy.disk import DiskError, parts, sync, write_whole, writing
 from laser_phy.problems import Refusal, dotted, shown
 from laser_phy.scenario import Scenario, ScenarioError, load_scenario, to_yaml
 
@@ -65,8 +69,8 @@ class RunFolder:
         return self.path / "snapshot.npz"
 
     @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.path / "checkpoints")
 
     # ---- what is there ----
 
@@ -74,27 +78,46 @@ class RunFolder:
         """The summary, None where no run ended here."""
         return _read_json(self.summary)
 
-    def read_state(self) -> dict[str, Any] | None:
-        """The state at the last epoch, None where no epoch ended here."""
-        state = _read_json(self.checkpoints / "state.json")
-        complete = state is not None and (self.checkpoints / state["weights"]).is_file()
-        return state if complete else None
+    def checkpoint(self, say: Callable[[str], Any]) -> Checkpoint | None:
+        """The checkpoint to go on from, None where there is none that is whole.
 
-    def prepare(self, scenario: Scenario) -> None:
-        """Make the folder, unless it belongs to something else.
+        Args:
+            say: told of damaged ones.
+        """
+        return self.checkpoints.newest(say, self._lacks)
+
+    def make(self) -> None:
+        """Make the folder.
 
         Raises:
-            FolderError: a file, a folder that cannot be written, or another scenario's run.
+            FolderError: a file, or a folder that cannot be written.
+            DiskError: it is full.
         """
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise FolderError(f"--out {self.path}: is a file; give a folder.")
-            if self.scenario.exists():
-                self._refuse_another(scenario)
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            write_whole(self.scenario, to_yaml(scenario))
+            self.checkpoints.folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK):
+                raise OSError(errno.EROFS, "no permission, or a disk that is read-only")
         except OSError as error:
-            raise FolderError(f"--out {self.path}: cannot be written: {error.strerror}.") from None
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (DiskError if full else FolderError)(
+                f"--out {self.path}: cannot be written: {error.strerror}. Give another folder."
+            ) from None
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Write the scenario into the folder, unless it belongs to something else.
+
+        Raises:
+            FolderError: another scenario's run is there.
+            DiskError: it cannot be written.
+        """
+        if self.scenario.exists():
+            self._refuse_another(scenario)
+        for part in parts(self.path):
+            part.unlink(missing_ok=True)
+        with writing(self.scenario):
+            write_whole(self.scenario, to_yaml(scenario))
 
     def _refuse_another(self, scenario: Scenario) -> None:
         try:
@@ -117,8 +140,18 @@ class RunFolder:
     def forget_after(self, epoch: int, rounds: int) -> None:
         """Keep what happened before `epoch` and `rounds`: the state to go on from."""
         self.summary.unlink(missing_ok=True)
-        _trim(self.history, lambda row: int(row["epoch"]) < epoch)
-        _trim(self.rounds, lambda row: int(row["round"]) < rounds)
+        for table, key, end in ((self.history, "epoch", epoch), (self.rounds, "round", rounds)):
+            with writing(table):
+                _trim(table, key, end)
+
+    def _lacks(self, state: Mapping[str, Any]) -> str:
+        """What the tables lack of what a checkpoint has seen; empty for nothing."""
+        tables = ((self.history, "epoch", "epoch"), (self.rounds, "round", "rounds"))
+        for table, key, passed in tables:
+            seen = [_number(row[key]) for row in _whole_rows(table)]
+            if [number for number in seen if number < state[passed]] != [*range(state[passed])]:
+                return f"{table.name} lacks rows of what it has seen"
+        return ""
 
     def read_rows(self, table: Path) -> list[dict[str, float]]:
         """The rows of a table, numbers as numbers."""
@@ -134,31 +167,24 @@ class RunFolder:
         if not rows:
             return
         fresh = not table.is_file()
-        with table.open("a", newline="", encoding="utf-8") as file:
+        with writing(table), table.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             if fresh:
                 writer.writeheader()
             writer.writerows(rows)
 
-    # ---- state ----
+    def keep(self, state: Mapping[str, Any], save_weights: Callable[[str], Any]) -> None:
+        """Write a checkpoint, after the rows that it has seen.
 
-    def write_state(self, state: Mapping[str, Any], save_weights: Callable[[str], Any]) -> None:
-        """Save weights, then the state that names them, then forget the ones before."""
-        name = f"epoch_{state['epoch']:05d}.weights.h5"
-        save_weights(str(self.checkpoints / name))
-        write_whole(
-            self.checkpoints / "state.json", json.dumps(dict(state, weights=name), indent=1)
-        )
-        for old in self.checkpoints.glob("epoch_*.weights.h5"):
-            if old.name != name:
-                old.unlink()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old one or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+        Args:
+            state: with `epoch` and `rounds` that have passed, and what else is needed to go on.
+            save_weights: writes the model's weights to the file it is given.
+        """
+        for table in (self.history, self.rounds):
+            if table.is_file():
+                with writing(table):
+                    sync(table)
+        self.checkpoints.write(state, save_weights)
 
 
 def finite(value: Any) -> Any:
@@ -194,12 +220,24 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _trim(table: Path, keep: Callable[[dict[str, str]], bool]) -> None:
+def _whole_rows(table: Path) -> list[dict[str, str]]:
+    """The rows of a table as they are written; one that was cut off is left out."""
     if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if None not in (*row, *row.values())]
+
+
+def _number(text: str) -> int:
+    """Of an epoch or a round; of garbage one that never comes."""
+    return int(text) if text.isdigit() else sys.maxsize
+
+
+def _trim(table: Path, key: str, end: int) -> None:
+    """Drop the rows whose number `key` is not below `end`."""
+    rows = [row for row in _whole_rows(table) if _number(row[key]) < end] if end else []
+    if not rows:
+        table.unlink(missing_ok=True)
         return
-    with table.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        rows = [row for row in reader if None not in row.values() and keep(row)]
-    lines = [",".join(columns), *(",".join(row[c] for c in columns) for row in rows)]
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
     write_whole(table, "\n".join(lines) + "\n")

@@ -1,4 +1,8 @@
-"""Keeps a run's files while Keras trains: rows, tests, checkpoints, and what is said meanwhile."""
+"""Keeps a run's files while Keras trains: rows, tests, checkpoints, and what is said meanwhile.
+
+What a checkpoint holds is what cannot be computed from the round's number: the model's variables,
+the sums behind the logs of the epoch under way, and those of the run's means.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,17 @@ import numpy as np
 from laser_phy.assembly import Assembly
 from laser_phy.diagnostics import MAXIMA, RATIOS_DB, ratio_db
 from laser_phy.folder import RunFolder
+from laser_phy.interruption import Interruption
 from laser_phy.progress import Progress
 
 FLUSH_ROUNDS = 128  # half of what the model remembers
 FLUSH_SECONDS = 0.5
+LEAST_REST = 20.0
+"""Times that writing a checkpoint took, until the next: at most 5 % of the time goes to them."""
 
 
 class Recorder(keras.callbacks.Callback):
-    """Writes `rounds.csv` as rounds pass, and `history.csv` and a checkpoint as epochs end.
+    """Writes `rounds.csv` as rounds pass, `history.csv` as epochs end, and checkpoints in between.
 
     Tests are run here and not by `fit`: the means of the link over the epoch are read before, and
     the running mean of the weights is tested beside the weights.
@@ -28,8 +35,14 @@ class Recorder(keras.callbacks.Callback):
         assembly: what is trained.
         folder: where the files go.
         progress: where lines for people go.
+        interruption: asks for an early end.
         planned: rounds until the run ends.
         state: what the last checkpoint remembers, to go on from.
+
+    Attributes:
+        rounds: passed so far, and written.
+        diverged: numbers are not finite any more.
+        cut_short: the run ended between two rounds because it was asked to.
     """
 
     def __init__(
@@ -37,14 +50,15 @@ class Recorder(keras.callbacks.Callback):
         assembly: Assembly,
         folder: RunFolder,
         progress: Progress,
+        interruption: Interruption,
         planned: int,
         state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         state = state or {}
         self.assembly, self.folder, self.progress = assembly, folder, progress
-        self.planned = planned
-        self.diverged = False
+        self.interruption, self.planned = interruption, planned
+        self.diverged = self.cut_short = False
         self.rounds = int(state.get("rounds", 0))
         self.training_s = float(state.get("training_s", 0.0))
         self.counted_rounds = int(state.get("counted_rounds", 0))
@@ -54,8 +68,9 @@ class Recorder(keras.callbacks.Callback):
         self._traced = False
         self._timed_from: tuple[float, int] | None = None  # seconds, rounds of the epoch by then
         self._flushed = 0.0
-        self._batch = 0
-        self._flushed_batch = 0
+        self._epoch = self._batch = self._flushed_batch = 0
+        self._sums: list[Any] = state.get("sums", [])  # behind the logs of an epoch cut in two
+        self._kept, self._keeping_s = self._began, 0.0
 
     @property
     def rounds_per_s(self) -> float:
@@ -72,7 +87,10 @@ class Recorder(keras.callbacks.Callback):
     # ---- Keras' calls ----
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._batch = self._flushed_batch = 0
+        self._epoch, self._batch, self._flushed_batch = epoch, 0, 0
+        if self._sums:
+            self.assembly.set_sums(self._sums)
+            self._sums = []
         # The very first call holds the tracing, and is left out of the speed.
         self._timed_from = (time.perf_counter(), 0) if self._traced else None
 
@@ -84,21 +102,48 @@ class Recorder(keras.callbacks.Callback):
         waited = self._batch - self._flushed_batch
         if waited >= FLUSH_ROUNDS or now - self._flushed > FLUSH_SECONDS:
             self.flush(logs)
+        if self.interruption.requested:
+            self.model.stop_training = True
+        elif self._is_due(now):
+            self.flush(logs)
+            if self.rounds % self.assembly.rounds_per_epoch:  # the epoch's end has more to keep
+                self._keep(epoch=self._epoch, sums=self.assembly.sums())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.flush(logs)
         if self._timed_from is not None:
             self.training_s += time.perf_counter() - self._timed_from[0]
             self.counted_rounds += self._batch - self._timed_from[1]
+        whole = self.rounds == (epoch + 1) * self.assembly.rounds_per_epoch
+        if not whole and not self.diverged:
+            self._keep(epoch=epoch, sums=self.assembly.sums())
         self._add_link_totals()
+        self.cut_short = self.interruption.requested and self.rounds < self.planned
+        if whole or not self.cut_short:
+            self._end(epoch, logs)
+        if whole and not self.diverged and (self._is_due() or self._is_last):
+            self._keep(epoch=epoch + 1, sums=[])
+        self.model.reset_metrics()
+
+    def _end(self, epoch: int, logs: Any) -> None:
+        """The row of an epoch, or of the part of one with which the run ends."""
         row: dict[str, float] = {"epoch": epoch, "rounds": self.rounds}
         row |= {name: float(value) for name, value in (logs or {}).items()}
-        row |= self.assembly.test()
+        tests = self.assembly.test()
+        row |= dict.fromkeys(tests, math.nan) if self.diverged else tests
         self.folder.append(self.folder.history, [row])
-        if self.rounds == (epoch + 1) * self.assembly.rounds_per_epoch and not self.diverged:
-            self._checkpoint(epoch + 1)
         self.progress.epoch(row, self.assembly.scenario.task.epochs)
-        self.model.reset_metrics()
+
+    @property
+    def _is_last(self) -> bool:
+        """Training ends here."""
+        return self.rounds >= self.planned or self.interruption.requested
+
+    def stopped(self) -> None:
+        """Training raised at gradients that are not finite: the epoch ends there."""
+        self.flush()
+        self.diverged = True
+        self.on_epoch_end(self._epoch, self.model.get_metrics_result())
 
     # ---- parts ----
 
@@ -131,11 +176,6 @@ class Recorder(keras.callbacks.Callback):
                 means[name] = totals[f"max_{name}"] if name in MAXIMA else totals[name] / rounds
         return means
 
-    def interrupted(self) -> None:
-        """Keep the rounds of an epoch that was cut short."""
-        self.flush()
-        self._add_link_totals()
-
     def _seconds_left(self) -> float:
         seconds, counted = self.training_s, self.counted_rounds
         if self._timed_from is not None:
@@ -154,13 +194,24 @@ class Recorder(keras.callbacks.Callback):
             key = f"max_{name}"
             self._link_totals[key] = max(self._link_totals.get(key, 0.0), value)
 
-    def _checkpoint(self, epoch: int) -> None:
+    # ---- checkpoints ----
+
+    def _is_due(self, now: float | None = None) -> bool:
+        waited = (now or time.perf_counter()) - self._kept
+        return waited >= max(self.assembly.scenario.task.checkpoint_s, LEAST_REST * self._keeping_s)
+
+    def _keep(self, epoch: int, sums: list[Any]) -> None:
+        """Write a checkpoint: `epoch` epochs have ended, the logs of the next are of `sums`."""
+        began = time.perf_counter()
         state = {
             "epoch": epoch,
             "rounds": self.rounds,
+            "sums": sums,
             "wall_s": self.wall_s,
             "training_s": self.training_s,
             "counted_rounds": self.counted_rounds,
             "link_totals": self._link_totals,
         }
-        self.folder.write_state(state, self.assembly.model.save_weights)
+        self.folder.keep(state, self.assembly.model.save_weights)
+        self._kept = time.perf_counter()
+        self._keeping_s = self._kept - began

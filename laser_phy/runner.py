@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from laser_phy import libraries, split
 from laser_phy.data.downloads import Downloaded
-from laser_phy.folder import RunFolder, finite, write_whole
+from laser_phy.disk import write_whole, writing
+from laser_phy.folder import RunFolder, finite
+from laser_phy.interruption import Interruption
+from laser_phy.lock import locked
 from laser_phy.problems import Refusal
 from laser_phy.progress import Progress
 from laser_phy.scenario import Scenario, load_scenario
 from laser_phy.words import in_words, next_steps
 
 if TYPE_CHECKING:
+    from laser_phy.assembly import Assembly
+    from laser_phy.recorder import Recorder
     from laser_phy.results import Run
 
 
@@ -30,6 +35,7 @@ def run(
     rounds: int | None = None,
     quiet: bool = False,
     command: str | None = None,
+    wait_s: float = 0.0,
 ) -> Run:
     """Run a scenario, or go on with an unfinished run of it.
 
@@ -39,12 +45,16 @@ def run(
         rounds: stop after that many rounds in all, those before a resume included.
         quiet: say nothing.
         command: the scenario as the command line named it, for hints.
+        wait_s: seconds to wait for another process that is at work in the folder.
 
     Returns:
         The run as `load_run` gives it. Its status is `done`, `diverged` or `interrupted`.
 
     Raises:
         Refusal: a scenario, data or a folder that does not fit; the message says what to do.
+        DiskError: a disk that is full or fails; the checkpoints before are as they were.
+        KeyboardInterrupt: Ctrl-C outside training, or twice. Once, training stops after the round
+            under way, keeps it, and the run is `interrupted`.
     """
     if isinstance(scenario, str | Path):
         command = command or str(scenario)
@@ -55,7 +65,12 @@ def run(
         raise RunError(f"--rounds must be >= 1 (rounds); got {rounds}.")
     folder = RunFolder(Path(out) if out is not None else Path("runs") / scenario.name)
     command = command or str(folder.scenario)
-    with Progress(quiet=quiet) as progress:
+    folder.make()
+    with (
+        Progress(quiet=quiet) as progress,
+        Interruption(quiet=quiet) as interruption,
+        locked(folder.path, "run", wait_s),
+    ):
         folder.prepare(scenario)
         if _is_finished(folder, rounds):
             progress.say(
@@ -63,11 +78,12 @@ def run(
                 f"folder with --out, or remove this one: rm -r {folder.path}"
             )
         else:
-            _train(scenario, folder, rounds, progress)
+            _train(scenario, folder, rounds, progress, interruption)
         from laser_phy.results import load_run
 
         result = load_run(folder.path)
-        _tell(result, command, progress)
+        with writing(folder.overview):
+            _tell(result, command, progress)
     return result
 
 
@@ -79,7 +95,13 @@ def _is_finished(folder: RunFolder, rounds: int | None) -> bool:
     return summary["status"] == "diverged" or summary["rounds"] >= wanted
 
 
-def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: Progress) -> None:
+def _train(
+    scenario: Scenario,
+    folder: RunFolder,
+    rounds: int | None,
+    progress: Progress,
+    interruption: Interruption,
+) -> None:
     from laser_phy.assembly import assemble, deal
 
     progress.say(f"{scenario.name}: writing to {folder.path}")
@@ -90,39 +112,69 @@ def _train(scenario: Scenario, folder: RunFolder, rounds: int | None, progress: 
     dealt = deal(scenario)
     if split.is_worth_a_look(scenario):
         progress.table(split.table(dealt))
-        split.draw(dealt, folder.split)
+        with writing(folder.split):
+            split.draw(dealt, folder.split)
     _load_libraries(progress)
-    import numpy as np
-
+    from laser_phy.bad_gradients import BadGradientsError
     from laser_phy.recorder import Recorder
-    from laser_phy.summary import summarise
 
     whole = scenario.task.length(dealt.feed.rounds_per_epoch)
     planned = min(rounds or whole, whole)
-    assembly = assemble(scenario, dealt, planned)
-    state = folder.read_state() or {}
+    assembly = assemble(scenario, dealt)
+    state = _resumed(assembly, folder, progress)
+    recorder = Recorder(assembly, folder, progress, interruption, planned, state)
+    with interruption.between_rounds():
+        for line in assembly.introduction(planned):
+            progress.say(line)
+        try:
+            assembly.fit(recorder.rounds, planned, [recorder, *_schedulers(scenario, whole)])
+        except BadGradientsError as error:
+            progress.paragraph(str(error))
+            recorder.stopped()
+    _conclude(assembly, recorder, folder, progress, whole)
+
+
+def _resumed(assembly: Assembly, folder: RunFolder, progress: Progress) -> dict[str, Any]:
+    """The state of the checkpoint that the model and the tables are put back to; empty for none.
+
+    Raises:
+        RunError: the checkpoint is of another version of the package.
+    """
+    found = folder.checkpoint(progress.paragraph)
+    state = found.state if found else {}
     epoch, done = state.get("epoch", 0), state.get("rounds", 0)
-    if done:
-        assembly.model.load_weights(str(folder.checkpoints / state["weights"]))
+    if found:
+        try:
+            assembly.model.load_weights(str(found.weights))
+        except (ValueError, KeyError) as error:
+            raise RunError(
+                f"{found.weights}: does not fit this version of laser_phy ({error}). Give another "
+                f"folder with --out, or begin again: rm -r {found.weights.parent}"
+            ) from error
         progress.say(f"Going on after epoch {epoch}, round {done}.")
     folder.forget_after(epoch, done)
-    recorder = Recorder(assembly, folder, progress, planned, state)
-    for line in assembly.introduction(planned):
-        progress.say(line)
-    status = "done"
-    try:
-        assembly.fit(epoch, planned, [recorder, *_schedulers(scenario, whole)])
-    except KeyboardInterrupt:
-        status = "interrupted"
-        recorder.interrupted()
+    return state
+
+
+def _conclude(
+    assembly: Assembly, recorder: Recorder, folder: RunFolder, progress: Progress, planned: int
+) -> None:
+    """What is written when training has ended, the summary last."""
+    import numpy as np
+
+    from laser_phy.summary import summarise
+
+    status = "interrupted" if recorder.cut_short else "done"
     status = "diverged" if recorder.diverged else status
-    if scenario.task.sample is not None and status == "done":
-        progress.say("Writing a sample ...")
-        write_whole(folder.sample, scenario.task.sample.write(assembly))
+    sample = assembly.scenario.task.sample
     snapshot: Any = assembly.model.uplink.snapshot(round=0)
-    np.savez(folder.snapshot, **snapshot)
-    summary = summarise(assembly, recorder, folder, status, planned=whole)
-    write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
+    summary = summarise(assembly, recorder, folder, status, planned)
+    with writing(folder.path):
+        if sample is not None and status == "done":
+            progress.say("Writing a sample ...")
+            write_whole(folder.sample, sample.write(assembly))
+        np.savez(folder.snapshot, **snapshot)
+        write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
 
 
 def _schedulers(scenario: Scenario, rounds: int) -> list[Any]:
@@ -152,7 +204,8 @@ def _tell(result: Run, command: str, progress: Progress) -> None:
         progress.say(sample.read_text(encoding="utf-8"))
     progress.say(f"Figure: {overview(result.path)}")
     if result.summary["status"] == "interrupted":
-        progress.say(f"To go on from the last epoch: laser-phy run {command} --out {result.path}")
+        rounds = result.summary["rounds"]
+        progress.say(f"To go on from round {rounds}: laser-phy run {command} --out {result.path}")
         return
     progress.say("What to try next:")
     for step in next_steps(result.summary, result.scenario.to_config(), command, result.path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from laser_phy.assembly import Assembly
 from laser_phy.diagnostics import DOWNLINK_NAMES
 from laser_phy.folder import RunFolder
@@ -33,10 +35,17 @@ def summarise(
         "budget_rule": scenario.uplink.power.budget,
         "workers": scenario.task.workers,
         "dropped_examples": assembly.dropped,
+        "excluded_rounds": _excluded(assembly),
         "wall_s": round(recorder.wall_s, 3),
         "rounds_per_s": round(recorder.rounds_per_s, 3),
         "versions": versions(),
     }
+
+
+def _excluded(assembly: Assembly) -> dict[str, int]:
+    """Rounds in which a worker was left out for its gradient, by worker."""
+    counts = np.asarray(assembly.model.uplink.excluded)
+    return {str(worker): int(counts[worker]) for worker in counts.nonzero()[0]}
 
 
 def _metric(history: list[dict[str, float]], name: str, with_ema: bool) -> dict[str, Any]:

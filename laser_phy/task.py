@@ -50,6 +50,9 @@ class Task(Settings):
     """Text that the trained model writes, for the screen and `sample.txt`; null for none."""
     eval_batch_size: int = setting(256, ge=1, le=1_000_000, unit="examples")
     """Batch size of the evaluation; changes speed and memory, not results."""
+    checkpoint_s: float = setting(60.0, ge=0, le=1e9, unit="s")
+    """Seconds between two checkpoints, within epochs too; at most 5 % of the time goes to them. At
+    the end, and with Ctrl-C, there is one anyway. Changes no results."""
     steps_per_execution: int | None = setting(None, ge=1, le=128, unit="rounds")
     """Rounds between two looks at the progress; changes speed, not results. null: chosen."""
 

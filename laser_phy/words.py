@@ -14,7 +14,7 @@ _ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 
 
 def in_words(summary: Mapping[str, Any]) -> list[str]:
     """The summary as sentences, one paragraph an entry."""
-    paragraphs = [_outcome(summary)]
+    paragraphs = [_outcome(summary), _excluded(summary)]
     link = summary.get("uplink") or {}
     if link:
         paragraphs += [
@@ -162,6 +162,18 @@ def _error(link: Mapping[str, Any]) -> str:
             "and where error feedback sends later what was left out now."
         )
     return text
+
+
+def _excluded(summary: Mapping[str, Any]) -> str:
+    rounds = summary.get("excluded_rounds") or {}
+    if not rounds:
+        return ""
+    most = sorted(rounds.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"worker {worker} in {count}" for worker, count in most[:8])
+    return (
+        f"Left out for gradients that were not finite: {shown}"
+        f"{', ...' if len(most) > 8 else ''} rounds."
+    )
 
 
 def _air(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
         "workers": 4,
         "batch_size": 16,
         "epochs": 4,
+        "checkpoint_s": 0,
     },
     "uplink": {"compressor": {"name": "laser", "rank": 2}, "channel": "rayleigh"},
     "sweep": {"uplink.power.energy_per_round": [1, 10]},

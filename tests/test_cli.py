@@ -97,7 +97,7 @@ def test_the_quick_start_in_a_process_of_its_own(tmp_path: Path) -> None:
     (epoch,) = [line for line in lines if line.startswith("epoch  1/26  round 3  loss ")]
     for part in ("accuracy", "test accuracy", "uplink SNR", "gradient NMSE"):
         assert part in epoch
-    names = {file.name for file in (tmp_path / "q").iterdir()}
+    names = {file.name for file in (tmp_path / "q").iterdir() if not file.name.startswith(".")}
     assert names == {
         "scenario.yaml", "history.csv", "rounds.csv", "summary.json", "checkpoints",
         "overview.png", "snapshot.npz",

@@ -95,7 +95,7 @@ def test_killed_and_started_again_the_table_is_the_same(reference: Path, tmp_pat
     axes = {"uplink.power.energy_per_round": [10]}
     file, out, log = scenario_file(tmp_path, sweep=axes), tmp_path / "s", tmp_path / "log"
     first = start(file, "--out", out, "--jobs", "2", log=log)
-    wait_for(lambda: any(out.glob("runs/*/checkpoints/state.json")))
+    wait_for(lambda: any(out.glob("runs/*/checkpoints/round_*.json")))
     children = descendants(first.pid)
     assert len(children) == 1
     kill(first)

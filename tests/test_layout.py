@@ -28,9 +28,10 @@ LEVELS = {
     CHAIN: set(),  # everything that is not named here: uplink, downlink and their parts
     3: {"callbacks", "link_metrics", "training"},
     4: {
-        "assembly", "catalogue", "channel_pictures", "folder", "libraries", "progress", "recorder",
-        "report", "results", "runner", "scenario", "settings_page", "source",
-        "study_report", "summary", "sweeps", "task", "words",
+        "assembly", "catalogue", "channel_pictures", "checkpoints", "disk", "folder",
+        "interruption", "libraries", "lock", "progress", "recorder", "report", "results",
+        "runner", "scenario", "settings_page", "source", "study_report", "summary", "sweeps",
+        "task", "words",
     },
     5: {"cli"},
 }  # fmt: skip

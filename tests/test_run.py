@@ -1,20 +1,15 @@
 """Runs from the command line and from Python: their files, their resume, their end."""
 
 import contextlib
-import csv
 import io
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from run_tools import fingerprint, quick, small
 
 import laser_phy as lp
 from laser_phy.cli import main
@@ -27,38 +22,6 @@ DIAGNOSTICS = {
     "energy_mean_worker", "symbols_per_round", "air_time_ms", "truncated_fraction",
     "control_bytes_per_round",
 }  # fmt: skip
-
-
-def small(**changes: Any) -> dict[str, Any]:
-    """Four workers, a linear model, 7 rounds an epoch, 3 epochs: seconds."""
-    task = {
-        "dataset": {"name": "digits", "train_examples": 240, "test_examples": 100},
-        "model": {"name": "linear"},
-        "workers": 4,
-        "batch_size": 8,
-        "epochs": 3,
-        "optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9},
-        "ema": 0.9,
-    }
-    uplink = {
-        "compressor": {"name": "laser", "rank": 2},
-        "power": {"energy_per_round": 100},
-        "channel": {"name": "tdl"},
-    }
-    tree = {"name": "small", "seed": 3, "task": task, "uplink": uplink}
-    for path, value in changes.items():
-        *above, last = path.split("__")
-        branch = tree
-        for key in above:
-            branch = branch[key]
-        branch[last] = value
-    return tree
-
-
-def quick(**changes: Any) -> dict[str, Any]:
-    """The same behind noise alone, which is traced in less time."""
-    plain = {"uplink__channel": {"name": "awgn"}, "uplink__power_control": {"name": "none"}}
-    return small(**(plain | changes))
 
 
 class Told(NamedTuple):
@@ -167,30 +130,8 @@ def test_a_run_cut_short_goes_on_and_equals_the_whole_one(told: Told, tmp_path: 
     assert first.history["rounds"].tolist() == [7, 9]
     # Nine rounds are run one by one, and seven in one call of the training step: no difference.
     assert first.rounds.equals(whole.rounds.head(9))
-    second = lp.run(told.tree, out=tmp_path / "run", quiet=True)
-    assert second.history.equals(whole.history)
-    assert second.rounds.equals(whole.rounds)
-    assert second.summary["uplink"] == whole.summary["uplink"]
-    assert weights(second.path) == weights(whole.path)
-
-
-def weights(path: Path) -> dict[str, bytes]:
-    """Every array of the last checkpoint: weights, optimizer, memories, counters."""
-    import h5py
-
-    (file,) = (path / "checkpoints").glob("*.weights.h5")
-    found: dict[str, bytes] = {}
-    with h5py.File(file) as stored:
-
-        def keep(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name] = np.asarray(item).tobytes()
-
-        stored.visititems(keep)
-    assert any("optimizer" in name for name in found)
-    assert any("uplink" in name for name in found)
-    # The trace of the last rounds is a view of what passed, and starts empty after a resume.
-    return {name: value for name, value in found.items() if "round_trace" not in name}
+    lp.run(told.tree, out=tmp_path / "run", quiet=True)
+    assert fingerprint(tmp_path / "run") == fingerprint(whole.path)
 
 
 def test_rows_after_the_last_epoch_are_forgotten(tmp_path: Path) -> None:
@@ -266,37 +207,6 @@ def test_words_and_next_steps(told: Told) -> None:
     assert f"Figure: {told.run.path / 'overview.png'}" in said
     again = f"laser-phy run {told.run.path / 'scenario.yaml'}"
     assert f"{again} --set 'uplink.compressor={{name: identity}}' --out " in said
-
-
-def test_ctrl_c_stops_cleanly_and_the_run_goes_on(tmp_path: Path) -> None:
-    tree = quick(task__epochs=100_000)
-    scenario = tmp_path / "long.yaml"
-    scenario.write_text(json.dumps(tree))
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "laser_phy.cli", "run", str(scenario), "--out", str(out)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    state = out / "checkpoints" / "state.json"
-    deadline = time.monotonic() + 120
-    while not state.is_file() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
-    assert f"To go on from the last epoch: laser-phy run {scenario} --out {out}" in said
-    summary = json.loads((out / "summary.json").read_text())
-    assert summary["status"] == "interrupted"
-    assert summary["rounds"] >= 7
-    with (out / "rounds.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == summary["rounds"]
-    epoch = json.loads(state.read_text())["epoch"]
-    again = lp.run(tree, out=out, rounds=7 * (epoch + 1), quiet=True)
-    assert again.summary["rounds"] == 7 * (epoch + 1)
-    assert again.rounds["round"].tolist() == list(range(7 * (epoch + 1)))
-    assert all(math.isfinite(loss) for loss in again.rounds["loss"])
 
 
 def test_text_is_judged_by_its_perplexity(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from laser_phy.cli import main
 from laser_phy.folder import FolderError
+from laser_phy.lock import LockedError, locked
 from laser_phy.scenario import Scenario, ScenarioError, from_source, load_scenario
 from laser_phy.settings import SettingsError
 from laser_phy.source import read
 from laser_phy.sweeps.axes import AxesError, cells_of
 from laser_phy.sweeps.estimate import in_bytes, trial_rounds
 from laser_phy.sweeps.folder import SweepFolder
-from laser_phy.sweeps.lock import LockedError, locked
 from laser_phy.sweeps.naming import LONGEST, cell_names, in_short, short_keys
 from laser_phy.sweeps.plan import SweepError, plan_of
 from laser_phy.sweeps.sweep import sweep
@@ -288,7 +288,7 @@ def test_the_folder_of_a_run_and_a_file_are_refused(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from laser_phy.sweeps.lock import locked\n"
+        "import sys, time; from pathlib import Path; from laser_phy.lock import locked\n"
         f"with locked(Path({str(tmp_path)!r}), 'sweep'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from laser_phy.folder import FolderError, write_whole
+from laser_phy.disk import write_whole
+from laser_phy.folder import FolderError
 from laser_phy.study_report.figures import pictures
 from laser_phy.study_report.page import page, score_text
 from laser_phy.study_report.scores import ScoreTable, score_table

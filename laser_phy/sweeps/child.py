@@ -13,7 +13,7 @@ from pathlib import Path
 
 from laser_phy.sweeps.guard import die_with_parent
 
-REFUSED, INTERRUPTED = 2, 130
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 WAIT_FOR_ANOTHER_S = 90.0
 """A killed sweep's run may take a moment to end, and so may one that was taken up elsewhere."""
 
@@ -24,20 +24,23 @@ def main(arguments: list[str]) -> int:
     # Shells start what is put into the background with SIGINT ignored, and that is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     die_with_parent(int(parent))
+    from laser_phy.disk import DiskError
     from laser_phy.folder import RunFolder
     from laser_phy.problems import Refusal
     from laser_phy.runner import run
     from laser_phy.scenario import load_scenario
-    from laser_phy.sweeps.lock import locked
 
     path = Path(folder)
+    most = int(rounds[0]) if rounds else None
     try:
-        with locked(path, "run", wait_s=WAIT_FOR_ANOTHER_S):
-            scenario = load_scenario(RunFolder(path).scenario)
-            result = run(scenario, out=path, rounds=int(rounds[0]) if rounds else None)
+        scenario = load_scenario(RunFolder(path).scenario)
+        result = run(scenario, out=path, rounds=most, wait_s=WAIT_FOR_ANOTHER_S)
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         return REFUSED
+    except DiskError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return INTERRUPTED if result.summary["status"] == "interrupted" else 0

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from laser_phy import source
-from laser_phy.folder import FolderError, RunFolder, differences, write_whole
+from laser_phy.disk import write_whole
+from laser_phy.folder import FolderError, RunFolder, differences
 from laser_phy.scenario import Scenario, ScenarioError, load_scenario
 from laser_phy.sweeps.plan import Plan, PlannedRun, written
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laser_phy.folder import RunFolder
+from laser_phy.lock import holder, locked
 from laser_phy.progress import clock
 from laser_phy.scenario import Scenario, load_scenario
 from laser_phy.sweeps.board import Board, Glimpse
 from laser_phy.sweeps.engines import Ended, Engine, Job
 from laser_phy.sweeps.estimate import Estimate, Trial, in_bytes, trial_rounds
 from laser_phy.sweeps.folder import FAILED, ROUNDS, SweepFolder, finished, status_of
-from laser_phy.sweeps.lock import holder, locked
 from laser_phy.sweeps.naming import in_short, short_keys
 from laser_phy.sweeps.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
 
@@ -146,7 +146,7 @@ class _Conductor:
             self._work(todo)
             status = "ended"
         except KeyboardInterrupt:
-            self.board.say("Stopping the runs; started again, each goes on from its last epoch.")
+            self.board.say("Stopping the runs; started again, each goes on from where it was.")
             raise
         finally:
             self.engine.stop()  # interrupted runs write what they have, before it is gathered

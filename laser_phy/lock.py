@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from laser_phy.folder import write_whole
+from laser_phy.disk import write_whole
 from laser_phy.problems import Refusal
 
 
