@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from laser_phy.memory import held, in_words
 from laser_phy.problems import Refusal
 from laser_phy.scenario import Scenario
+from laser_phy.variables import load_variables, save_variables
 
 if TYPE_CHECKING:
     from laser_phy.data import Data, Feed
@@ -123,7 +125,23 @@ class Assembly:
             self.model.steps_per_execution = wanted
             self.model.train_function = None  # it is traced for the number
 
-    # ---- the logs of an epoch that is cut in two ----
+    # ---- what a checkpoint holds ----
+
+    @property
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def save(self, file: Path) -> None:
+        """Write all that the model is between two rounds."""
+        save_variables(self._variables, file)
+
+    def load(self, file: Path) -> None:
+        """Go on from what was written.
+
+        Raises:
+            ValueError: the file is of another model.
+        """
+        load_variables(self._variables, file)
 
     def sums(self) -> list[Any]:
         """The sums behind the logs, as JSON can hold them: of these it keeps every digit."""

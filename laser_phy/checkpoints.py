@@ -1,10 +1,10 @@
 """Checkpoints of a run: what the model holds, and what else is needed to go on bit for bit.
 
-round_000000042.weights.h5   the model's weights, memories, counters and optimizer
-round_000000042.json         the state around it, and the SHA-256 of both
+round_000000042.npz    the model's variables: weights, memories, counters, optimizer
+round_000000042.json   the state around them, and the SHA-256 of both
 
-The last two are kept. A state file is written after its weights, and either appears whole, so that
-a kill leaves at most weights without a state, which count for nothing.
+The last two are kept. A state file is written after its variables, and either appears whole, so
+that a kill leaves at most variables without a state, which count for nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Checkpoint:
 
     Attributes:
         state: as it was given to `write`.
-        weights: file for `load_weights`.
+        variables: the file that `save` wrote.
     """
 
     state: dict[str, Any]
-    weights: Path
+    variables: Path
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Checkpoints:
 
     folder: Path
 
-    def write(self, state: Mapping[str, Any], save_weights: Callable[[str], Any]) -> None:
+    def write(self, state: Mapping[str, Any], save: Callable[[Path], Any]) -> None:
         """Add a checkpoint, and forget all but the last two.
 
         Args:
             state: what JSON can hold, `rounds` (passed so far) among it.
-            save_weights: writes the file it is given, of a name that ends in `.weights.h5`.
+            save: writes the model's variables to the file it is given.
 
         Raises:
             DiskError: it cannot be written; those before are as they were.
         """
         file = self.folder / f"round_{state['rounds']:09d}.json"
         with writing(file):
-            digest = replace_whole(_weights(file), lambda part: save_weights(str(part)))
-            body = {"state": dict(state), "weights_sha256": digest}
+            digest = replace_whole(_variables(file), save)
+            body = {"state": dict(state), "variables_sha256": digest}
             sealed = body | {"sha256": _seal(body)}
             write_whole(file, json.dumps(sealed, indent=1) + "\n")
         self._forget(self._states()[KEPT:])
@@ -73,7 +73,7 @@ class Checkpoints:
             try:
                 state = self._read(file)
                 if not (trouble := fits(state)):
-                    return Checkpoint(state, _weights(file))
+                    return Checkpoint(state, _variables(file))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 trouble = str(error)
             say(f"{file}: this checkpoint is damaged ({trouble}). Going back to the one before.")
@@ -85,11 +85,11 @@ class Checkpoints:
         seal = sealed.pop("sha256")
         if seal != _seal(sealed):
             raise ValueError(f"its SHA-256 is {_seal(sealed)[:8]}..., and {seal[:8]}... was meant")
-        found = sha256(_weights(file))
-        if found != sealed["weights_sha256"]:
+        found = sha256(_variables(file))
+        if found != sealed["variables_sha256"]:
             raise ValueError(
-                f"the SHA-256 of {_weights(file).name} is {found[:8]}..., and "
-                f"{sealed['weights_sha256'][:8]}... was meant"
+                f"the SHA-256 of {_variables(file).name} is {found[:8]}..., and "
+                f"{sealed['variables_sha256'][:8]}... was meant"
             )
         return dict(sealed["state"])
 
@@ -100,14 +100,14 @@ class Checkpoints:
     def _forget(self, states: list[Path]) -> None:
         for file in states:
             file.unlink(missing_ok=True)
-        known = {_weights(file).name for file in self._states()}
-        for weights in self.folder.glob("*.weights.h5"):
-            if weights.name not in known:
-                weights.unlink(missing_ok=True)
+        known = {_variables(file).name for file in self._states()}
+        for variables in self.folder.glob("round_*.npz"):
+            if variables.name not in known:
+                variables.unlink(missing_ok=True)
 
 
-def _weights(state: Path) -> Path:
-    return state.with_suffix(".weights.h5")
+def _variables(state: Path) -> Path:
+    return state.with_suffix(".npz")
 
 
 def _seal(body: Mapping[str, Any]) -> str:

@@ -173,18 +173,18 @@ class RunFolder:
                 writer.writeheader()
             writer.writerows(rows)
 
-    def keep(self, state: Mapping[str, Any], save_weights: Callable[[str], Any]) -> None:
+    def keep(self, state: Mapping[str, Any], save: Callable[[Path], Any]) -> None:
         """Write a checkpoint, after the rows that it has seen.
 
         Args:
             state: with `epoch` and `rounds` that have passed, and what else is needed to go on.
-            save_weights: writes the model's weights to the file it is given.
+            save: writes the model's variables to the file it is given.
         """
         for table in (self.history, self.rounds):
             if table.is_file():
                 with writing(table):
                     sync(table)
-        self.checkpoints.write(state, save_weights)
+        self.checkpoints.write(state, save)
 
 
 def finite(value: Any) -> Any:

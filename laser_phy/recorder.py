@@ -212,6 +212,6 @@ class Recorder(keras.callbacks.Callback):
             "counted_rounds": self.counted_rounds,
             "link_totals": self._link_totals,
         }
-        self.folder.keep(state, self.assembly.model.save_weights)
+        self.folder.keep(state, self.assembly.save)
         self._kept = time.perf_counter()
         self._keeping_s = self._kept - began

@@ -145,13 +145,15 @@ def _resumed(assembly: Assembly, folder: RunFolder, progress: Progress) -> dict[
     epoch, done = state.get("epoch", 0), state.get("rounds", 0)
     if found:
         try:
-            assembly.model.load_weights(str(found.weights))
-        except (ValueError, KeyError) as error:
+            assembly.load(found.variables)
+        except ValueError as error:
             raise RunError(
-                f"{found.weights}: does not fit this version of laser_phy ({error}). Give another "
-                f"folder with --out, or begin again: rm -r {found.weights.parent}"
+                f"{found.variables}: does not fit this version of laser_phy ({error}). Give "
+                f"another folder with --out, or begin again: rm -r {found.variables.parent}"
             ) from error
         progress.say(f"Going on after epoch {epoch}, round {done}.")
+    elif folder.rounds.is_file():
+        progress.say("No checkpoint was kept yet of the run that is here: beginning again.")
     folder.forget_after(epoch, done)
     return state
 

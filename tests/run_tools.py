@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +35,7 @@ def small(**changes: Any) -> dict[str, Any]:
         *above, last = path.split("__")
         branch = tree
         for key in above:
-            branch = branch[key]
+            branch = branch.setdefault(key, {})
         branch[last] = value
     return tree
 
@@ -47,25 +46,15 @@ def quick(**changes: Any) -> dict[str, Any]:
     return small(**(plain | changes))
 
 
-def last_weights(path: Path) -> Path:
-    """The weights of a run's last checkpoint."""
-    return max((path / "checkpoints").glob("round_*.weights.h5"))
-
-
 def fingerprint(path: Path) -> dict[str, str]:
     """Digests of all that a run ended with: tables, summary but for its times, every variable."""
     found = {name: (path / name).read_bytes() for name in ("history.csv", "rounds.csv")}
     summary = json.loads((path / "summary.json").read_text())
     found |= {k: json.dumps(v).encode() for k, v in summary.items() if k not in TIMES}
-    with h5py.File(last_weights(path)) as stored:
-
-        def keep(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name] = np.asarray(item).tobytes()
-
-        stored.visititems(keep)
-    assert any("optimizer" in name for name in found)
-    assert any("uplink" in name for name in found)
+    with np.load(max((path / "checkpoints").glob("round_*.npz"))) as stored:
+        found |= {name[:5]: stored[name].tobytes() for name in stored.files}
+        assert any("momentum" in name or "velocity" in name for name in stored.files)
+        assert any(name.endswith("uplink/memory") for name in stored.files)
     return {name: hashlib.sha256(value).hexdigest() for name, value in found.items()}
 
 
@@ -84,3 +73,9 @@ def rows(path: Path) -> int:
     """Rounds whose rows are written."""
     table = path / "rounds.csv"
     return max(0, table.read_bytes().count(b"\n") - 1) if table.is_file() else 0
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL, whatever it is doing; nothing if it has ended."""
+    process.kill()
+    process.wait()

@@ -20,9 +20,7 @@ def write(folder: Path, *rounds: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for number in rounds:
         content = bytes([number]) * 10_000
-        checkpoints.write(
-            STATE | {"rounds": number}, lambda file, c=content: Path(file).write_bytes(c)
-        )
+        checkpoints.write(STATE | {"rounds": number}, lambda file, c=content: file.write_bytes(c))
     return checkpoints
 
 
@@ -32,15 +30,15 @@ def newest(checkpoints: Checkpoints) -> tuple[int | None, list[str]]:
     found = checkpoints.newest(said.append, lambda state: "")
     if found is None:
         return None, said
-    assert found.weights.read_bytes() == bytes([found.state["rounds"]]) * 10_000
+    assert found.variables.read_bytes() == bytes([found.state["rounds"]]) * 10_000
     return found.state["rounds"], said
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
     checkpoints = write(tmp_path, 3, 9, 12, 101)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "round_000000012.json", "round_000000012.weights.h5",
-        "round_000000101.json", "round_000000101.weights.h5",
+        "round_000000012.json", "round_000000012.npz",
+        "round_000000101.json", "round_000000101.npz",
     ]  # fmt: skip
     assert newest(checkpoints) == (101, [])
 
@@ -75,9 +73,9 @@ def another_digit(file: Path) -> None:
 
 
 DAMAGES = {
-    "weights truncated": ("round_000000012.weights.h5", truncate, "SHA-256 of round_000000012.wei"),
-    "weights bit": ("round_000000012.weights.h5", flip, "SHA-256 of round_000000012.wei"),
-    "weights gone": ("round_000000012.weights.h5", Path.unlink, "No such file"),
+    "weights truncated": ("round_000000012.npz", truncate, "SHA-256 of round_000000012.npz"),
+    "weights bit": ("round_000000012.npz", flip, "SHA-256 of round_000000012.npz"),
+    "weights gone": ("round_000000012.npz", Path.unlink, "No such file"),
     "state truncated": ("round_000000012.json", lambda f: f.write_bytes(f.read_bytes()[:99]), ""),
     "state empty": ("round_000000012.json", lambda f: f.write_bytes(b""), "Expecting value"),
     "state bit": ("round_000000012.json", flip, ""),
@@ -103,7 +101,7 @@ def test_damage_is_named_and_the_one_before_is_used(name: str, tmp_path: Path) -
 
 def test_both_damaged_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     checkpoints = write(tmp_path, 9, 12)
-    for file in tmp_path.glob("*.h5"):
+    for file in tmp_path.glob("*.npz"):
         flip(file)
     rounds, said = newest(checkpoints)
     assert (rounds, len(said)) == (None, 2)
@@ -112,8 +110,8 @@ def test_both_damaged_is_said_and_nothing_is_left(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
     checkpoints = write(tmp_path, 9)
-    (tmp_path / ".123.part.round_000000012.weights.h5").write_bytes(b"half")
-    (tmp_path / "round_000000012.weights.h5").write_bytes(b"weights whose state was not written")
+    (tmp_path / ".123.part.round_000000012.npz").write_bytes(b"half")
+    (tmp_path / "round_000000012.npz").write_bytes(b"weights whose state was not written")
     assert newest(checkpoints) == (9, [])
     write(tmp_path, 13)
     names = sorted(file.name[:15] for file in tmp_path.iterdir())
@@ -124,8 +122,8 @@ def test_a_disk_that_is_full_leaves_those_before(tmp_path: Path) -> None:
     checkpoints = write(tmp_path, 9, 12)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
 
-    def fail(file: str) -> None:
-        Path(file).write_bytes(b"half")
+    def fail(file: Path) -> None:
+        file.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "as the library words it")
 
     with pytest.raises(DiskError, match=r"round_000000013.json: cannot be written: No space left"):
@@ -144,7 +142,7 @@ def test_rows_that_a_checkpoint_has_seen_must_be_there(tmp_path: Path) -> None:
 
     for rounds in (4, 8):
         folder.append(folder.rounds, [row(number) for number in range(rounds - 4, rounds)])
-        folder.keep({"epoch": 0, "rounds": rounds}, lambda file: Path(file).write_bytes(b"weights"))
+        folder.keep({"epoch": 0, "rounds": rounds}, lambda file: file.write_bytes(b"weights"))
     found = folder.checkpoint(print)
     assert found is not None
     assert found.state["rounds"] == 8

@@ -31,7 +31,7 @@ LEVELS = {
         "assembly", "catalogue", "channel_pictures", "checkpoints", "disk", "folder",
         "interruption", "libraries", "lock", "progress", "recorder", "report", "results",
         "runner", "scenario", "settings_page", "source", "study_report", "summary", "sweeps",
-        "task", "words",
+        "task", "variables", "words",
     },
     5: {"cli"},
 }  # fmt: skip
