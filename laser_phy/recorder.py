@@ -106,7 +106,8 @@ class Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
         elif self._is_due(now):
             self.flush(logs)
-            if self.rounds % self.assembly.rounds_per_epoch:  # the epoch's end has more to keep
+            inside = self.rounds % self.assembly.rounds_per_epoch  # its end has more to keep
+            if inside and not self.diverged:
                 self._keep(epoch=self._epoch, sums=self.assembly.sums())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
