@@ -68,7 +68,7 @@ def schemes(transmitter: str, receiver: str) -> Iterator[tuple[str, dict[str, An
         yield name, {"power_control": rule, "receiver": settings}
 
 
-def formula(uplink: lp.Uplink, name: str, snr_db: float, speed: float, x: Any) -> float | None:
+def formula(uplink: lp.Uplink, name: str, snr_db: float, x: Any) -> float | None:
     """Closed form of the NMSE in dB for messages x [worker, real] and Rayleigh gains."""
     settings, antennas = uplink.settings, uplink.settings.channel.antennas
     symbol = 10 ** (snr_db / 10) * NOISE_VARIANCE
@@ -79,16 +79,23 @@ def formula(uplink: lp.Uplink, name: str, snr_db: float, speed: float, x: Any) -
         plus = gamma * np.maximum(x, 0).sum(axis=0) + NOISE_VARIANCE
         minus = gamma * np.maximum(-x, 0).sum(axis=0) + NOISE_VARIANCE
         error = np.sum(plus**2 + minus**2) / (antennas * WORKERS**2 * gamma**2)
-    elif name == "blind" and settings.csi.receiver.name == "perfect":
+    elif name == "blind" and settings.csi.receiver.name in ("perfect", "estimated"):
         noise = REALS / 2 * NOISE_VARIANCE / (WORKERS * a2)
-        error = (energies.mean() + noise) / antennas
-    elif name == "unbiased":
+        sounding = uplink.airs[0].observer.sounding  # its noise meets all that is received
+        noisy = 1 + (sounding.error / WORKERS if sounding else 0)
+        error = noisy * (energies.mean() + noise) / antennas
+    elif name == "unbiased" or (name == "least error" and settings.csi.receiver.name != "perfect"):
         # a gain of mean rho m and E|h b|^2 = rho^2 q + (1 - rho^2): see the uplink's statistics
         known = uplink.airs[0].transmitters
-        rho2 = float(known.correlation(tf.constant(speed))[1])
-        m2 = rho2 * (known.statistics.gain * known.statistics.share) ** 2
+        rho, rho2 = map(float, known.correlation(uplink.motion))
+        gain = rho * known.statistics.gain * known.statistics.share
         square = rho2 * known.statistics.square + 1 - rho2
-        error = ((square / m2 - 1) * energies.mean() + REALS / (WORKERS * a2 * m2)) / WORKERS
+        weight = 1 / (WORKERS * gain)
+        if name == "least error":
+            prior = a2 * energies.mean() / (REALS / 2)  # energy of a symbol
+            weight = prior * gain / (prior * WORKERS * square + NOISE_VARIANCE)
+        scattered = (square - gain**2) * energies.sum() + REALS / a2
+        error = (WORKERS * weight * gain - 1) ** 2 * (mean @ mean) + weight**2 * scattered
     else:
         return None
     return float(10 * math.log10(error / (mean @ mean)))
@@ -140,7 +147,7 @@ def table(rounds: int) -> Iterator[Row]:
         for name, scheme in schemes(transmitter, receiver):
             uplink = build(transmitter, receiver, antennas, speed, scheme)
             found = 10 * np.log10(samples(uplink, rounds).mean(axis=1))
-            known = [formula(uplink, name, snr_db, speed, messages()) for snr_db in SNRS_DB]
+            known = [formula(uplink, name, snr_db, messages()) for snr_db in SNRS_DB]
             yield Row(transmitter, receiver, name, antennas, speed, list(found), known)
 
 

@@ -15,7 +15,8 @@ from laser_phy.uplink_settings import UplinkSettings
 SLOTS = 2
 WORKERS_SHOWN = 3
 CLEAR_SNR_DB = 20.0
-RULES = ("none", "inversion", "truncated_inversion", "regularized", "phase", "path_loss", "joint")
+RULES = ("none", "inversion", "truncated_inversion", "regularized", "phase", "joint")
+"""Of one power over all subcarriers are `none`, `phase` and `path_loss`, which is not drawn."""
 
 
 def channel_pictures(scenario: Scenario, path: str | Path) -> Path:
@@ -37,7 +38,7 @@ def channel_pictures(scenario: Scenario, path: str | Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.subplots(3, WORKERS_SHOWN)
     figure.suptitle(
-        f"{scenario.name}: {settings.channel.name}, {settings.channel.antennas} antennas, CSI "
+        f"{scenario.name}: {settings.channel.name}, {_antennas(settings)}, CSI "
         f"{settings.csi.transmitter.name} at the transmitters and {settings.csi.receiver.name} at "
         "the receiver"
     )
@@ -49,6 +50,11 @@ def channel_pictures(scenario: Scenario, path: str | Path) -> Path:
     path = Path(path)
     figure.savefig(path)
     return path
+
+
+def _antennas(settings: UplinkSettings) -> str:
+    count = settings.channel.antennas
+    return f"{count} antenna{'s' * (count > 1)}"
 
 
 def fitting_rules(settings: UplinkSettings) -> list[str]:
@@ -117,7 +123,8 @@ def _maps(figure: Any, axes: Any, uplink: Any, gains: np.ndarray, powers: np.nda
         axis.set_title(f"worker {worker}: {silent.mean():.1%} silent", fontsize=10)
         axis.set_xlabel("subcarrier (0 is the centre)")
         axis.set_ylabel("OFDM symbol")
-    figure.colorbar(image, ax=list(axes), label="|h|² (dB)", shrink=0.9)
+    behind = "|h|²" if uplink.settings.channel.antennas == 1 else "gain behind the antennas' sum"
+    figure.colorbar(image, ax=list(axes), label=f"{behind} (dB)", shrink=0.9)
 
 
 def _powers(
@@ -132,7 +139,9 @@ def _powers(
         for worker, axis in zip(range(min(workers, len(axes))), axes, strict=False):
             first = powers[worker, 0]
             first = _decibel(first / max(powers[worker].mean(), 1e-30))
-            axis.plot(_carriers(uplink), np.where(first < -60, np.nan, first), lw=1, label=rule)
+            drawn_at = np.where(first < -60, np.nan, first)
+            style = "--" if rule == "phase" else "-"  # it lies on `none`
+            axis.plot(_carriers(uplink), drawn_at, style, lw=1, label=rule)
     for worker, axis in enumerate(axes):
         if drawn is None or worker >= workers:
             axis.set_axis_off()

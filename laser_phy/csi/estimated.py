@@ -20,7 +20,11 @@ class Estimated(Knowledge):
     Pilots take the slot's pilot symbols, in which every side has its own: the server sends one in
     the downlink, behind the common beam, from which every worker learns its channel; for a receiver
     that knows each worker the K workers share the subcarriers of an uplink pilot symbol; the sum
-    channel takes one pilot that all send at once. Uplink pilots are precoded as data is.
+    channel takes one pilot that all send at once. Uplink pilots are precoded as data is. None are
+    sent for a side that has no use for them, as for a receiver that adds up what is aligned.
+
+    With `domain: time` a pilot shows the gain in the middle of its FFT window: interference with
+    it, and its echo in the data behind it, are left out.
     """
 
     name: Literal["estimated"] = "estimated"
