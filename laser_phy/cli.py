@@ -87,6 +87,9 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Folder to write to; runs/NAME unless given."),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")
+    ] = False,
 ) -> None:
     """Run a scenario, and write numbers and a figure to a folder.
 
@@ -109,7 +112,9 @@ def run(
     settings = load_scenario(scenario, overrides or ())
     command = _command(scenario, overrides)
     try:
-        result = run_scenario(settings, out=out, rounds=rounds, command=command)
+        result = run_scenario(
+            settings, out=out, rounds=rounds, command=command, tensorboard=tensorboard
+        )
     except KeyboardInterrupt:
         typer.echo(
             "Stopped at once. The same command goes on from the last checkpoint, or begins again "

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laser_phy import tables
 from laser_phy.checkpoints import Checkpoint, Checkpoints
 from laser_phy.disk import DiskError, parts, sync, write_whole, writing
 from laser_phy.problems import Refusal, dotted, shown
@@ -63,6 +64,10 @@ class RunFolder:
     @property
     def sample(self) -> Path:
         return self.path / "sample.txt"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
 
     @property
     def snapshot(self) -> Path:
@@ -164,14 +169,8 @@ class RunFolder:
 
     def append(self, table: Path, rows: Sequence[Mapping[str, float]]) -> None:
         """Add rows; the first ones give the columns."""
-        if not rows:
-            return
-        fresh = not table.is_file()
-        with writing(table), table.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerows(rows)
+        with writing(table):
+            tables.append(table, rows)
 
     def keep(self, state: Mapping[str, Any], save: Callable[[Path], Any]) -> None:
         """Write a checkpoint, after the rows that it has seen.

@@ -131,7 +131,10 @@ class Recorder(keras.callbacks.Callback):
         row: dict[str, float] = {"epoch": epoch, "rounds": self.rounds}
         row |= {name: float(value) for name, value in (logs or {}).items()}
         tests = self.assembly.test()
-        row |= dict.fromkeys(tests, math.nan) if self.diverged else tests
+        tests = dict.fromkeys(tests, math.nan) if self.diverged else tests
+        row |= tests
+        if logs is not None:
+            logs.update(tests)  # for callbacks behind this one, as the tests of `fit` would be
         self.folder.append(self.folder.history, [row])
         self.progress.epoch(row, self.assembly.scenario.task.epochs)
 

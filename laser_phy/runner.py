@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from laser_phy import libraries, split
 from laser_phy.data.downloads import Downloaded
 from laser_phy.disk import write_whole, writing
+from laser_phy.extras import require
 from laser_phy.folder import RunFolder, finite
 from laser_phy.interruption import Interruption
 from laser_phy.lock import locked
@@ -36,6 +37,7 @@ def run(
     quiet: bool = False,
     command: str | None = None,
     wait_s: float = 0.0,
+    tensorboard: bool = False,
 ) -> Run:
     """Run a scenario, or go on with an unfinished run of it.
 
@@ -46,6 +48,7 @@ def run(
         quiet: say nothing.
         command: the scenario as the command line named it, for hints.
         wait_s: seconds to wait for another process that is at work in the folder.
+        tensorboard: write events for TensorBoard too, to a folder of that name in the run's.
 
     Returns:
         The run as `load_run` gives it. Its status is `done`, `diverged` or `interrupted`.
@@ -63,6 +66,8 @@ def run(
         scenario = Scenario.from_config(scenario)
     if rounds is not None and rounds < 1:
         raise RunError(f"--rounds must be >= 1 (rounds); got {rounds}.")
+    if tensorboard:
+        require("tensorboard", "tensorboard", "--tensorboard")
     folder = RunFolder(Path(out) if out is not None else Path("runs") / scenario.name)
     command = command or str(folder.scenario)
     folder.make()
@@ -78,7 +83,7 @@ def run(
                 f"folder with --out, or remove this one: rm -r {folder.path}"
             )
         else:
-            _train(scenario, folder, rounds, progress, interruption)
+            _train(scenario, folder, rounds, progress, interruption, tensorboard)
         from laser_phy.results import load_run
 
         result = load_run(folder.path)
@@ -101,6 +106,7 @@ def _train(
     rounds: int | None,
     progress: Progress,
     interruption: Interruption,
+    tensorboard: bool,
 ) -> None:
     from laser_phy.assembly import assemble, deal
 
@@ -123,11 +129,12 @@ def _train(
     assembly = assemble(scenario, dealt)
     state = _resumed(assembly, folder, progress)
     recorder = Recorder(assembly, folder, progress, interruption, planned, state)
+    others = [*_schedulers(scenario, whole), *(_monitors(folder) if tensorboard else [])]
     with interruption.between_rounds():
         for line in assembly.introduction(planned):
             progress.say(line)
         try:
-            assembly.fit(recorder.rounds, planned, [recorder, *_schedulers(scenario, whole)])
+            assembly.fit(recorder.rounds, planned, [recorder, *others])
         except BadGradientsError as error:
             progress.paragraph(str(error))
             recorder.stopped()
@@ -177,6 +184,16 @@ def _conclude(
             write_whole(folder.sample, sample.write(assembly))
         np.savez(folder.snapshot, **snapshot)
         write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
+
+
+def _monitors(folder: RunFolder) -> list[Any]:
+    """Those that write events, of rounds and of epochs: a folder each, as TensorBoard wants it."""
+    from laser_phy.callbacks import LinkMonitor
+
+    return [
+        LinkMonitor(lambda rows: None, per=per, tensorboard=folder.tensorboard / f"{per}s")
+        for per in ("round", "epoch")
+    ]
 
 
 def _schedulers(scenario: Scenario, rounds: int) -> list[Any]:

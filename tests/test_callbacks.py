@@ -10,6 +10,7 @@ import pytest
 from callback_tools import ROUNDS, X, Y, event_tags, fit, inner_model, over_the_air, same
 
 import laser_phy as lp
+from laser_phy.extras import MissingExtra
 from laser_phy.theory import top_energy
 
 MOVING = {
@@ -318,3 +319,27 @@ class TestRoundBudget:
         plain = inner_model()
         with pytest.raises(ValueError, match="RoundBudget needs a model wrapped in OverTheAir"):
             begun(lp.callbacks.RoundBudget(energy=1.0), plain)
+
+
+class TestRun:
+    def test_a_scenario_writes_events_where_asked_for(self, tmp_path, monkeypatch):
+        """Rounds, epochs with the tests of each, and histograms, beside the run's tables."""
+        task = {"dataset": "digits", "model": "linear", "workers": 4, "batch_size": 100}
+        scenario = {
+            "name": "events",
+            "task": {**task, "epochs": 2},
+            "uplink": {"compressor": "identity", "channel": "awgn"},
+        }
+        done = lp.run(scenario, out=tmp_path / "run", quiet=True, tensorboard=True)
+        scalars, histograms = event_tags(tmp_path / "run" / "tensorboard" / "rounds")
+        rounds, history = done.rounds, done.history
+        assert [step for step, _ in scalars["round/loss"]] == list(rounds["round"])
+        assert [value for _, value in scalars["round/loss"]] == pytest.approx(list(rounds["loss"]))
+        assert len(histograms["link/worker_energy"]) == 2
+        scalars, _ = event_tags(tmp_path / "run" / "tensorboard" / "epochs")
+        for name in ("loss", "val_accuracy"):
+            assert [v for _, v in scalars[f"epoch/{name}"]] == pytest.approx(list(history[name]))
+        monkeypatch.setitem(sys.modules, "tensorboard", None)
+        with pytest.raises(MissingExtra, match="--tensorboard needs tensorboard: pip"):
+            lp.run(scenario, out=tmp_path / "other", quiet=True, tensorboard=True)
+        assert not (tmp_path / "other").exists()
