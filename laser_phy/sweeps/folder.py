@@ -89,7 +89,9 @@ class SweepFolder:
         self._refuse_another(plan.scenario)
         write_whole(self.scenario, source.write(written(plan.scenario)))
         for planned in plan.runs:
-            self.run(planned).prepare(planned.scenario)
+            run = self.run(planned)
+            run.make()
+            run.prepare(planned.scenario)
 
     def read_scenario(self) -> Scenario:
         """The scenario that was swept here.
