@@ -15,6 +15,7 @@ from laser_phy.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.downlink import Downlink
 from laser_phy.link_metrics import LinkMetrics, RoundTrace
 from laser_phy.local_work import in_pieces, local_steps, part
+from laser_phy.model_checks import build_for, build_on, check_model, check_trainable, is_built
 from laser_phy.moving_statistics import MovingStatistics
 from laser_phy.random_layers import RandomLayers
 from laser_phy.replicas import Replicas
@@ -34,7 +35,8 @@ class OverTheAir(keras.Model):
     and (with LASER) one float32 a compressed parameter of error feedback.
 
     Args:
-        model: the Keras model; it may be shared with other code, and knows nothing of the radio.
+        model: any Keras model; it may be shared with other code, and knows nothing of the radio.
+            Its own `train_step` and `compute_loss` are not used: compile the wrapper.
         workers: K >= 1.
         uplink: the link that takes gradients up.
         downlink: the way back; ideal by default.
@@ -53,7 +55,8 @@ class OverTheAir(keras.Model):
 
     Raises:
         BadGradientsError: of `fit`, with `bad_gradients="stop"`.
-        ValueError: a number out of its bounds, or local steps without a learning rate.
+        ValueError: a number out of its bounds, local steps without a learning rate, what is not a
+            Keras model on TensorFlow, or what a `tf.distribute` strategy cannot do.
     """
 
     built: bool
@@ -73,7 +76,11 @@ class OverTheAir(keras.Model):
         bad_gradients: bad.BadGradients = "stop",
         name: str = "over_the_air",
     ) -> None:
+        check_model(model)
         super().__init__(name=name, dtype=model.dtype_policy)
+        self.supports_jit = (
+            False  # or Keras' "auto" takes XLA on a GPU, which has no complex bitcast
+        )
         counts = {"workers": workers, "micro_batches": micro_batches, "local_steps": local_steps}
         for what, count in counts.items():
             if count < 1:
@@ -106,7 +113,7 @@ class OverTheAir(keras.Model):
         self.mean_weights: list[Any] = []
         if getattr(model, "output_names", None):
             self.output_names = model.output_names
-        if model.built:
+        if is_built(model):
             self.build()
 
     def build(self, input_shape: Any = None) -> None:
@@ -117,13 +124,14 @@ class OverTheAir(keras.Model):
         """
         if self.built:
             return
-        if not self.model.built:
+        if not is_built(self.model):
             self.split.refuse(
                 "a model that is not built", "Give it a keras.Input, or call it on a batch first."
             )
         with tf.init_scope():  # a first batch may come while a graph is traced
-            if not self.model.built:
-                self.model.build(input_shape)
+            if input_shape is not None and not is_built(self.model):
+                build_for(self.model, input_shape)
+            check_trainable(self.model)
             shapes = [weight.shape for weight in self.model.trainable_variables]
             if not self.uplink.built:
                 self.uplink.build(shapes, self.workers, self.seed)
@@ -153,6 +161,16 @@ class OverTheAir(keras.Model):
             )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As for every Keras model.
+
+        Raises:
+            ValueError: jit_compile=True; with several replicas, what they cannot do.
+        """
+        if kwargs.get("jit_compile") is True:
+            raise ValueError(
+                "jit_compile=True does not work over the air: XLA cannot compile the step from "
+                "reals to complex symbols. Leave it out."
+            )
         super().compile(*args, **kwargs)
         self.split.check_compiled(self)
         self._build_optimizer()
@@ -167,14 +185,9 @@ class OverTheAir(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         if not self.built:
-            inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
-            self.build(keras.tree.map_structure(lambda tensor: tensor.shape, inputs))
-        if len(self.uplink.shapes) != len(self.model.trainable_variables):
-            raise ValueError(
-                "the model's trainable weights changed after the link was built: "
-                f"{len(self.uplink.shapes)} tensors then, {len(self.model.trainable_variables)} "
-                "now. Freeze layers before wrapping the model in OverTheAir."
-            )
+            build_on(self.model, keras.utils.unpack_x_y_sample_weight(data)[0])
+            self.build()
+        check_trainable(self.model, self.uplink.shapes)
         split = self.split
         split.check_scope(self)
         shares = self._worker_share(data)

@@ -1,0 +1,71 @@
+"""What a model must be to train over the air, and how one without weights yet gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def check_model(model: Any) -> None:
+    """Raise ValueError for what is not a Keras model, or a Keras that is not TensorFlow's."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"model must be a keras.Model; got {type(model).__name__}. Put layers into a "
+            "keras.Sequential."
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Sionna's channels are TensorFlow graphs, and so must the model be; got Keras on "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow before importing keras."
+        )
+
+
+def check_trainable(model: keras.Model, shapes: Sequence[tuple[int, ...]] | None = None) -> None:
+    """Raise ValueError where nothing is trainable, or something else than the link was built for.
+
+    Args:
+        model: built.
+        shapes: of the tensors the link was built for, if it is.
+    """
+    weights = model.trainable_variables
+    if not weights:
+        raise ValueError(f"the model {model.name} has no trainable weights: nothing to train.")
+    if shapes is not None and [tuple(weight.shape) for weight in weights] != list(shapes):
+        raise ValueError(
+            f"the model's trainable weights changed after the link was built: {len(shapes)} "
+            f"tensors then, {len(weights)} now. Freeze layers before wrapping the model in "
+            "OverTheAir."
+        )
+
+
+def is_built(model: keras.Model) -> bool:
+    """The model and all its layers have their weights.
+
+    `model.built` does not say it: a subclassed model calls itself built before its layers are.
+    """
+    return all(layer.built for layer in model._flatten_layers())
+
+
+def build_on(model: keras.Model, inputs: Any) -> None:
+    """Make the weights of a model: it is called on placeholders.
+
+    Args:
+        model: not built, or only in part.
+        inputs: nest of tensors, or of anything with `shape` and `dtype`.
+    """
+    placeholders = keras.tree.map_structure(
+        lambda tensor: keras.KerasTensor(
+            tensor.shape, keras.backend.standardize_dtype(tensor.dtype)
+        ),
+        inputs,
+    )
+    with tf.init_scope():  # a first batch may come while a graph is traced
+        model(placeholders)
+
+
+def build_for(model: keras.Model, shapes: Any) -> None:
+    """Make the weights of a model for a nest of shapes of float32 inputs."""
+    build_on(model, keras.tree.map_shape_structure(keras.KerasTensor, shapes))
