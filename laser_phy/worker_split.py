@@ -172,7 +172,7 @@ class WorkerRows(keras.Variable):
     def numpy(self) -> np.ndarray:
         return np.concatenate([part.numpy() for part in self.parts])
 
-    def __array__(self, dtype: Any = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy().astype(dtype or np.float32)
 
     def assign(self, value: Any) -> Any:

@@ -308,24 +308,26 @@ class TestAgainstKeras:
         self.compare(lambda: frozen_layers()[0], *features(), {"loss": sparse()})
 
 
+def fed(x, y=None, compiled=None, **fields):
+    """Weights after four rounds."""
+    keras.utils.set_random_seed(1)
+    model = functional()[0]
+    over = wrapped(model, {"name": "laser", "rank": 2}, "awgn", **(compiled or {}))
+    fit(over, x, y, epochs=2, **fields)
+    assert over.uplink.rounds == 4
+    return arrays(model)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return fed(*features())
+
+
 class TestFeeding:
     """The same examples in another form give the same weights."""
 
-    @pytest.fixture(scope="class")
-    def expected(self):
-        return self.weights(*features())
-
-    @staticmethod
-    def weights(x, y=None, compiled=None, **fields):
-        keras.utils.set_random_seed(1)
-        model = functional()[0]
-        over = wrapped(model, {"name": "laser", "rank": 2}, "awgn", **(compiled or {}))
-        fit(over, x, y, epochs=2, **fields)
-        assert over.uplink.rounds == 4
-        return arrays(model)
-
     def check(self, expected, *args, **fields):
-        for a, b in zip(expected, self.weights(*args, **fields), strict=True):
+        for a, b in zip(expected, fed(*args, **fields), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
     def test_tf_data(self, expected):
