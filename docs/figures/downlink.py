@@ -2,7 +2,7 @@
 
     python docs/figures/downlink.py SNR BASES RESNET GPT [--out docs/images]
 
-The folders are those of the page's commands, in this order; one that is not there is left out.
+The folders are those of the page's commands, in this order; one without a finished run is left out.
 """
 
 import argparse
@@ -23,9 +23,13 @@ BASIS, SPEED = "downlink.basis", "downlink.channel.speed_mps"
 NAMES = {"laser rank 4": "LASER", "identity": "Z-SGD"}
 
 
-def finished(folder: Path) -> pd.DataFrame:
-    """A row a finished run; `score` is the last test metric, accuracies in percent."""
+def finished(folder: Path) -> pd.DataFrame | None:
+    """A row a finished run; `score` is the last test metric, in percent if an accuracy."""
+    if not folder.is_dir():
+        return None
     runs = lp.load_sweep(folder).runs
+    if not (runs["status"] == "done").any():
+        return None
     runs = runs[runs["status"] == "done"].copy()
     percent = 100.0 if runs["metric"].iloc[0].endswith("accuracy") else 1.0
     return runs.assign(score=percent * runs["final"])
@@ -136,21 +140,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    snr, bases, resnet, gpt = options.folders
+    snr, bases, resnet, gpt = [finished(folder) for folder in options.folders]
     drawn = {}
-    if snr.is_dir():
-        runs = finished(snr)
-        print(table(runs, [SCHEME, PAYLOAD, RESYNC], DOWN))
-        drawn["downlink_snr"] = against_downlink(runs)
-        drawn["downlink_drift"] = drift(snr, runs)
-    if bases.is_dir():
-        runs = finished(bases)
-        print(table(runs.assign(scheme="LASER"), ["scheme", BASIS], DOWN))
-        drawn["downlink_bases"] = against_bases(runs)
+    if snr is not None:
+        print(table(snr, [SCHEME, PAYLOAD, RESYNC], DOWN))
+        drawn["downlink_snr"] = against_downlink(snr)
+        drawn["downlink_drift"] = drift(options.folders[0], snr)
+    if bases is not None:
+        print(table(bases.assign(scheme="LASER"), ["scheme", BASIS], DOWN))
+        drawn["downlink_bases"] = against_bases(bases)
     studies = {
-        name: finished(folder)
-        for name, folder in (("ResNet18", resnet), ("GPT", gpt))
-        if folder.is_dir()
+        name: runs for name, runs in (("ResNet18", resnet), ("GPT", gpt)) if runs is not None
     }
     for runs in studies.values():
         print(table(runs, [SPEED, DOWN], UP))
