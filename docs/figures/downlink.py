@@ -147,7 +147,7 @@ def main() -> None:
         drawn["downlink_snr"] = against_downlink(snr)
         drawn["downlink_drift"] = drift(options.folders[0], snr)
     if bases is not None:
-        print(table(bases.assign(scheme="LASER"), ["scheme", BASIS], DOWN))
+        print(table(bases, [BASIS], DOWN))
         drawn["downlink_bases"] = against_bases(bases)
     studies = {
         name: runs for name, runs in (("ResNet18", resnet), ("GPT", gpt)) if runs is not None
