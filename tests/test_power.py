@@ -222,7 +222,9 @@ def test_optimal_shares_of_a_receiver_that_shrinks_are_scipys():
         x = [
             np.full((2, int(n)), c / n**0.5, np.float32) for n, c in zip(sizes, norms, strict=True)
         ]
-        step = tf.function(lambda *t, u=uplink: u(list(t)).diagnostics["uplink_error_energy"])
+        step = tf.function(
+            lambda *t, u=uplink: u(list(t)).diagnostics["uplink_error_energy"], autograph=False
+        )
         errors = [float(step(*x)) for _ in range(200)]
         measured[allocation] = np.mean(errors), np.std(errors) / 200**0.5
     best = best_by_scipy(error, 2, energy)

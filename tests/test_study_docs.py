@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +156,17 @@ def test_the_study_in_python_runs(
     assert (tmp_path / "fading" / "report.html").is_file()
     assert len(names["both"].runs) == 8
     assert "To reach 70.0 %" in capsys.readouterr().out
+
+
+def test_the_mnist_page_has_the_tables_that_its_runs_give(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mnist_table.py"])
+    runpy.run_path(str(ROOT / "docs" / "mnist_table.py"), run_name="__main__")
+    page = (ROOT / "docs" / "mnist_table.md").read_text(encoding="utf-8")
+    tables = capsys.readouterr().out.strip().split("\n\n")
+    assert len(tables) == 2
+    assert all(table in page for table in tables), "run: python docs/mnist_table.py"
+    commands = blocks("mnist_table.md", "bash")
+    for command in re.findall(r"laser-phy sweep (.*?)(?=\nlaser|\n$)", commands[0]):
+        assert shlex.split(command)[0] in shipped()
