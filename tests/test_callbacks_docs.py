@@ -30,6 +30,7 @@ def test_the_pictures_are_there():
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_script_of_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
@@ -59,6 +60,7 @@ print("weights", hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_script_that_is_killed_within_epochs_ends_as_if_it_was_not(tmp_path):
     """SIGKILL in the second and in the third epoch, not at their ends."""
     last = BLOCKS[-1].replace("model.fit(", "_ = lambda: model.fit(")
