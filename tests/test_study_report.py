@@ -113,6 +113,15 @@ def test_what_lies_outside_is_a_bound(target: float, text: str) -> None:
     assert need(CURVE, target, higher=True, decibel=False).text("") == text
 
 
+def test_a_bound_below_the_least_need_says_nothing(tmp_path: Path) -> None:
+    folder = written_sweep(tmp_path, **{ENERGY: [1, 10, 100], "uplink.compressor": SCHEMES})
+    for energy in (10, 100):  # not run yet
+        (folder / f"runs/energy_per_round={energy},compressor=identity/summary.json").unlink()
+    (row,) = power_to_reach(study_of(load_sweep(folder)), [0.65])
+    assert row.needs["identity"].text("") == "> 1"
+    assert row.ratios == {"laser rank 4": "1", "identity": "?"}
+
+
 def test_lower_is_better_and_decibels_are_linear() -> None:
     falling = pd.Series([4.0, 3.0, 2.0], index=[-30.0, -20.0, -10.0])
     assert need(falling, 2.5, higher=False, decibel=True).value == pytest.approx(-15.0)

@@ -103,6 +103,8 @@ def _ratio(one: Need, least: Need, decibel: bool) -> str:
         return "1"
     if least.bound == ">" or (one.bound == "≤" and least.bound == "≤"):
         return "?"
+    if one.bound == ">" and one.value <= least.value:  # it was not run at the power of the least
+        return "?"
     ratio = 10 ** ((one.value - least.value) / 10) if decibel else one.value / least.value
     sign = "" if not one.bound and not least.bound else "> "
     if one.bound == "≤":
