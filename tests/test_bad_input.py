@@ -340,10 +340,12 @@ def test_a_report_of_nothing(
     folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / folder
+    why = "there is no such folder."
     if folder == "empty":
         path.mkdir()
+        why = "holds no run: there is no summary.json."
     said = refusal(["report", str(path)], capsys)
-    assert said == f"{path}: holds no run: there is no summary.json.\n"
+    assert said == f"{path}: {why}\n"
 
 
 def test_the_program_itself_ends_with_status_2_and_no_traceback(tmp_path: Path) -> None:

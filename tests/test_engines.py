@@ -128,7 +128,7 @@ def test_two_at_once_one_says_why_not(tmp_path: Path) -> None:
     working.send_signal(signal.SIGINT)  # and Ctrl-C stops it cleanly
     assert working.wait(300) == 130
     assert all_gone(children)
-    assert "started again, each goes on from its last epoch" in logs[working].read_text()
+    assert "started again, each goes on from where it was" in logs[working].read_text()
 
 
 @pytest.mark.long

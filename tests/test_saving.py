@@ -48,14 +48,14 @@ def fit(model: lp.OverTheAir, x: np.ndarray, y: np.ndarray) -> None:
 
 def digests(model: lp.OverTheAir) -> dict[str, str]:
     """Of every variable: weights, statistics, optimizer, memories, counters, replicas, means."""
-    # By place and last name: the names of layers count those that the process made before.
-    variables = {f"{i} {v.name}": v for i, v in enumerate(model.variables)}
-    variables |= {f"optimizer {i} {v.name}": v for i, v in enumerate(model.optimizer.variables)}
+    # By place: names count the layers that the process made before.
+    variables = {str(i): v for i, v in enumerate(model.variables)}
+    variables |= {f"optimizer {i}": v for i, v in enumerate(model.optimizer.variables)}
     metrics = {id(v) for v in model.metrics_variables}  # of the epoch, and set back as it begins
     return {
         name: hashlib.sha256(np.asarray(v).tobytes()).hexdigest()
         for name, v in variables.items()
-        if id(v) not in metrics and "seed_generator_state" not in name
+        if id(v) not in metrics and "seed_generator_state" not in v.name
     }
 
 
