@@ -152,6 +152,13 @@ def test_the_core_does_not_know_the_program() -> None:
             assert not {concept(name) for name in imports(file)} & PROGRAM, module
 
 
+def test_every_page_is_in_the_site() -> None:
+    """The strict build of the pages in CI refuses one that is not."""
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert {page for page in pages if f" {page}\n" not in site} == set()
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_wheel_away_from_the_checkout_runs_the_quick_start(tmp_path: Path) -> None:
