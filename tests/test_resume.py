@@ -75,7 +75,7 @@ def tree_of(name: str, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", CASES)
 def test_killed_at_random_moments(name: str, tmp_path: Path) -> None:
     """SIGKILL at random rounds, and random moments in them; once in three at any moment at all."""
@@ -109,7 +109,7 @@ def test_killed_at_random_moments(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", CASES)
 def test_cut_within_an_epoch(name: str, tmp_path: Path) -> None:
     """At three rounds, one of them the first of an epoch; every part is a run of its own."""
