@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,16 +49,6 @@ def test_frequency_response_is_sionnas(constant):
         gains[0, 0, :, 0, 0], tdl.delays.numpy() if constant else delays[0, 0, 0]
     )
     np.testing.assert_allclose(ours, tf.reshape(expected, [4, -1]), atol=1e-5)
-
-
-@pytest.mark.long
-def test_frequency_response_is_five_times_faster_than_sionnas():
-    program = Path(__file__).parents[1] / "benchmarks" / "bench_frequency_response.py"
-    environment = os.environ | {"PYTHONPATH": str(program.parents[1])}
-    done = subprocess.run(
-        [sys.executable, program], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_frequency_response_is_exact_for_late_paths():
