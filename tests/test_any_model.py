@@ -146,10 +146,10 @@ def policy(request):
     keras.config.set_dtype_policy("float32")
 
 
-def wrapped(model, compressor="identity", channel="ideal", **fields):
+def wrapped(model, compressor="identity", channel="ideal", workers=WORKERS, **fields):
     fields = {"optimizer": keras.optimizers.SGD(0.05), "loss": sparse(), **fields}
     link = lp.Uplink.from_config({"compressor": compressor, "channel": channel})
-    over = lp.OverTheAir(model, WORKERS, link, seed=1)
+    over = lp.OverTheAir(model, workers, link, seed=1)
     over.compile(**fields)
     return over
 
@@ -377,6 +377,17 @@ class TestFeeding:
         logs = over.train_on_batch(x[:BATCH], y[:BATCH], return_dict=True)
         assert np.isfinite(logs["loss"])
         assert over.uplink.rounds == 1
+
+
+def test_what_is_frozen_stays_bit_for_bit():
+    """The mean of eight equal float32 numbers, added in turn, is another in 44 % of cases."""
+    keras.utils.set_random_seed(1)
+    model, (x, y) = frozen_layers()
+    before = [weight.numpy() for weight in frozen_weights(model)]
+    fit(wrapped(model, workers=8), x, y)
+    assert sum(weight.size for weight in before) > 100
+    for a, b in zip(before, frozen_weights(model), strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
