@@ -12,6 +12,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMES = {"wall_s", "rounds_per_s"}
+EXTRA = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}  # what is said before a kill is heard
 
 
 def small(**changes: Any) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def start(tree: dict[str, Any], out: Path, *options: str, **how: Any) -> subproc
     scenario.write_text(json.dumps(tree))
     command = ["-m", "laser_phy.cli", "run", str(scenario), "--out", str(out), *options]
     return subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, *command], cwd=ROOT, text=True, env=os.environ | EXTRA,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how,
     )  # fmt: skip
 
