@@ -78,9 +78,8 @@ class OverTheAir(keras.Model):
     ) -> None:
         check_model(model)
         super().__init__(name=name, dtype=model.dtype_policy)
-        self.supports_jit = (
-            False  # or Keras' "auto" takes XLA on a GPU, which has no complex bitcast
-        )
+        # Or Keras' jit_compile="auto" takes XLA on a GPU, which has no complex bitcast.
+        self.supports_jit = False
         counts = {"workers": workers, "micro_batches": micro_batches, "local_steps": local_steps}
         for what, count in counts.items():
             if count < 1:
@@ -180,6 +179,11 @@ class OverTheAir(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return self.model(inputs, training=training)
+
+    @property
+    def losses(self) -> list[Any]:
+        """What the layers add to the loss, in its precision: Keras cannot add a bfloat16 to it."""
+        return [tf.cast(loss, keras.config.floatx()) for loss in super().losses]
 
     # ---- a round ----
 

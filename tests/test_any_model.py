@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.trainers.trainer import model_supports_jit
 
 import laser_phy as lp
 
@@ -202,6 +203,12 @@ def frozen_weights(model):
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_every_kind_of_model_trains(make):
     trains(make, {"name": "laser", "rank": 2})
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
+def test_a_loss_of_a_layer_in_low_precision(policy):
+    """Which `compute_loss` of Keras 3.15 cannot add to the float32 one."""
+    trains(subclassed, "identity")
 
 
 @pytest.mark.long
@@ -424,3 +431,5 @@ class TestWhatCannotWork:
     def test_xla(self):
         with pytest.raises(ValueError, match="jit_compile=True"):
             wrapped(sequential()[0], jit_compile=True)
+        # "auto", Keras' default, asks this of the model on a GPU
+        assert not model_supports_jit(wrapped(sequential()[0]))
