@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +148,13 @@ class RunFolder:
         self.summary.unlink(missing_ok=True)
         for table, key, end in ((self.history, "epoch", epoch), (self.rounds, "round", rounds)):
             with writing(table):
-                _trim(table, key, end)
+                tables.keep(table, partial(_is_below, key, end))
 
     def _lacks(self, state: Mapping[str, Any]) -> str:
         """What the tables lack of what a checkpoint has seen; empty for nothing."""
-        tables = ((self.history, "epoch", "epoch"), (self.rounds, "round", "rounds"))
-        for table, key, passed in tables:
-            seen = [_number(row[key]) for row in _whole_rows(table)]
+        numbers = ((self.history, "epoch", "epoch"), (self.rounds, "round", "rounds"))
+        for table, key, passed in numbers:
+            seen = [_number(row[key]) for row in tables.whole_rows(table)]
             if [number for number in seen if number < state[passed]] != [*range(state[passed])]:
                 return f"{table.name} lacks rows of what it has seen"
         return ""
@@ -219,24 +220,10 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _whole_rows(table: Path) -> list[dict[str, str]]:
-    """The rows of a table as they are written; one that was cut off is left out."""
-    if not table.is_file():
-        return []
-    with table.open(newline="", encoding="utf-8", errors="replace") as file:
-        return [row for row in csv.DictReader(file) if None not in (*row, *row.values())]
+def _is_below(key: str, end: int, row: Mapping[str, str]) -> bool:
+    return _number(row[key]) < end
 
 
 def _number(text: str) -> int:
     """Of an epoch or a round; of garbage one that never comes."""
     return int(text) if text.isdigit() else sys.maxsize
-
-
-def _trim(table: Path, key: str, end: int) -> None:
-    """Drop the rows whose number `key` is not below `end`."""
-    rows = [row for row in _whole_rows(table) if _number(row[key]) < end] if end else []
-    if not rows:
-        table.unlink(missing_ok=True)
-        return
-    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
-    write_whole(table, "\n".join(lines) + "\n")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from laser_phy.disk import replace_whole
 
 
 def append(table: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -31,17 +32,19 @@ def append(table: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def keep(table: Path, wanted: Callable[[dict[str, str]], bool]) -> list[dict[str, str]]:
-    """Leave the rows that are whole and wanted, which are returned; without any, no file."""
+def whole_rows(table: Path) -> list[dict[str, str]]:
+    """The rows as they are written; one that was cut off is left out, and no file has none."""
     if not table.is_file():
         return []
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values() and wanted(row)]
-    part = table.with_name(f".{table.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    append(part, rows)
-    if rows:
-        os.replace(part, table)
-    else:
-        table.unlink()
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if None not in (*row, *row.values())]
+
+
+def keep(table: Path, wanted: Callable[[dict[str, str]], bool]) -> list[dict[str, str]]:
+    """Leave the rows that are whole and wanted, which are returned; without any, no file."""
+    rows = [row for row in whole_rows(table) if wanted(row)]
+    if not rows:
+        table.unlink(missing_ok=True)
+        return []
+    replace_whole(table, lambda part: append(part, rows))
     return rows
