@@ -205,7 +205,7 @@ class OverTheAir(keras.Model):
         server = broadcaster.replicas.values("weights") if broadcaster else []
 
         def step(worker: Any, carry: Any) -> Any:
-            total, loss_sum, moved, present = carry
+            total, losses, moved, present = carry
             if broadcaster:
                 broadcaster.take_weights(worker)
             random_layers.seek(round_, worker)
@@ -213,20 +213,24 @@ class OverTheAir(keras.Model):
             own = part(data, i * shares, (i + 1) * shares)
             loss, gradients = gradients_of(own, shares)
             good = bad.can_be_sent(gradients)
-            loss, *gradients = bad.or_zero(good, [loss, *gradients])
-            self._count_loss(loss, tf.where(good, tf.cast(shares, tf.float32), 0.0))
+            gradients = bad.or_zero(good, gradients)
+            # An overflow in float16 is one of the scaled gradients: the loss itself is a number.
+            finite = tf.math.is_finite(loss)
+            loss, known = tf.where(finite, loss, 0.0), tf.cast(finite, tf.float32)
+            self._count_loss(loss, known * tf.cast(shares, tf.float32))
             state = broadcaster.state(worker) if broadcaster else None
             message = self.uplink.encode(worker, gradients, state, good)
             total = [a + b for a, b in zip(total, gradients, strict=True)]
             sent = tf.cast(good, tf.float32)
             present = tf.tensor_scatter_nd_update(present, [[worker]], [sent])
-            return message, (total, loss_sum + loss, statistics.collect(moved, good), present)
+            losses += tf.stack([loss, known])
+            return message, (total, losses, statistics.collect(moved, good), present)
 
         zeros = [tf.zeros(shape) for shape in self.uplink.shapes]
         present = tf.zeros([self.workers])
-        carry = (zeros, tf.zeros([]), statistics.zeros(), present)
+        carry = (zeros, tf.zeros([2]), statistics.zeros(), present)
         messages, carry = self.uplink.collect(step, carry)
-        total, loss_sum, moved, present = split.sum(carry)
+        total, losses, moved, present = split.sum(carry)
         count = tf.reduce_sum(present)
         statistics.assign_mean(moved, count)
         if broadcaster:
@@ -242,8 +246,8 @@ class OverTheAir(keras.Model):
         if broadcaster:
             aggregate.diagnostics.update(broadcaster.broadcast(aggregate, round_))
         self.link_metrics.update_state(aggregate.diagnostics)
-        loss = loss_sum / count  # of nobody: NaN, as it should be
-        self._count_loss(tf.where(count > 0, 0.0, loss), tf.where(count > 0, 0.0, 1.0))
+        loss = losses[0] / losses[1]  # of nobody: NaN, as it should be
+        self._count_loss(*(tf.where(losses[1] > 0, 0.0, value) for value in (loss, 1.0)))
         self.trace.write(round_, loss, aggregate.diagnostics, aggregate.workers)
         return self.get_metrics_result()
 

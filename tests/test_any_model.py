@@ -9,7 +9,7 @@ from keras.src.trainers.trainer import model_supports_jit
 import laser_phy as lp
 
 WORKERS, BATCH, EXAMPLES = 4, 16, 32
-CLASSES, WORDS, LENGTH, PIXELS = 3, 20, 6, 32
+CLASSES, WORDS, LENGTH, PIXELS = 3, 20, 6, 96
 
 
 def features(seed=0):
@@ -170,11 +170,11 @@ def arrays(model):
     return [weight.numpy() for weight in model.trainable_weights]
 
 
-def trains(make, compressor):
+def trains(make, compressor, **compiled):
     """A short fit that moves every trainable weight, and nothing that is frozen."""
     keras.utils.set_random_seed(1)
     model, (x, y) = make()
-    over = wrapped(model, compressor, "awgn")
+    over = wrapped(model, compressor, "awgn", **compiled)
     before = None
     if over.built:
         before, frozen = arrays(model), [w.numpy() for w in frozen_weights(model)]
@@ -223,7 +223,10 @@ def test_every_model_with_every_compressor_in_every_precision(make, policy, comp
 @pytest.mark.parametrize("compressor", COMPRESSORS[:3], ids=str)
 @pytest.mark.parametrize("policy", POLICIES, indirect=True)
 def test_an_application_of_keras_in_every_precision(policy, compressor):
-    trains(mobilenet, compressor)
+    # The scale that a longer fit comes down to, in Keras too; at 32 pixels, where the last maps are
+    # of one pixel, Keras' own fit on a worker's four images overflows at every scale.
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.05), 2.0**10)
+    trains(mobilenet, compressor, **({"optimizer": optimizer} if policy == "mixed_float16" else {}))
 
 
 class TestAgainstKeras:
@@ -406,7 +409,9 @@ def test_an_overflow_poisons_nothing(policy):
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.05), start)
     over = wrapped(model, {"name": "laser", "rank": 2}, "awgn", optimizer=optimizer)
     before = arrays(model)
-    fit(over, x, y)
+    history = fit(over, x, y, callbacks=[keras.callbacks.TerminateOnNaN()])
+    assert over.uplink.rounds == 2
+    assert np.isfinite(history["loss"]).all()
     for a, b in zip(before, arrays(model), strict=True):
         np.testing.assert_array_equal(a, b)
     assert not over.uplink.memory.numpy().any()
