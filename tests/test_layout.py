@@ -23,12 +23,15 @@ LEAVES = {
 
 CHAIN = 2
 LEVELS = {
-    0: {"conventions", "extras", "lazy", "problems", "sentences", "settings", "streams", "tables"},
+    0: {
+        "conventions", "disk", "extras", "lazy", "problems", "sentences", "settings", "streams",
+        "tables",
+    },
     1: LEAVES,
     CHAIN: set(),  # everything that is not named here: uplink, downlink and their parts
     3: {"callbacks", "link_metrics", "training"},
     4: {
-        "assembly", "catalogue", "channel_pictures", "checkpoints", "disk", "folder",
+        "assembly", "catalogue", "channel_pictures", "checkpoints", "folder",
         "interruption", "libraries", "lock", "progress", "recorder", "report", "results",
         "runner", "scenario", "settings_page", "source", "study_report", "summary", "sweeps",
         "task", "variables", "words",
