@@ -33,6 +33,17 @@ def or_zero(good: Any, tensors: Sequence[Any]) -> list[Any]:
     return [tf.where(good, tensor, tf.zeros_like(tensor)) for tensor in tensors]
 
 
+def loss_counts(optimizer: Any, loss: Any, good: Any) -> Any:
+    """Bool scalar: a worker's loss is one of those that are averaged.
+
+    That of a worker left out is not, unless the loss is scaled: what overflows in float16 are
+    gradients, and the loss itself is a number.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return tf.math.is_finite(loss)
+    return good
+
+
 def lower_loss_scale(optimizer: Any, overflow: Any) -> None:
     """Halve the scale of a loss whose float16 gradients overflowed (bool scalar).
 

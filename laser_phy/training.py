@@ -214,9 +214,8 @@ class OverTheAir(keras.Model):
             loss, gradients = gradients_of(own, shares)
             good = bad.can_be_sent(gradients)
             gradients = bad.or_zero(good, gradients)
-            # An overflow in float16 is one of the scaled gradients: the loss itself is a number.
-            finite = tf.math.is_finite(loss)
-            loss, known = tf.where(finite, loss, 0.0), tf.cast(finite, tf.float32)
+            counts = bad.loss_counts(self.optimizer, loss, good)
+            loss, known = tf.where(counts, loss, 0.0), tf.cast(counts, tf.float32)
             self._count_loss(loss, known * tf.cast(shares, tf.float32))
             state = broadcaster.state(worker) if broadcaster else None
             message = self.uplink.encode(worker, gradients, state, good)
