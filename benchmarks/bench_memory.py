@@ -41,7 +41,7 @@ def problem(case: str, batch: int, context: int, workers: int) -> tuple[Any, Any
     import numpy as np
 
     import laser_phy as lp
-    from laser_phy.optimizer_settings import AdamW, Sgd
+    from laser_phy.experiments.optimizer_settings import AdamW, Sgd
 
     random = np.random.default_rng(1)
     if case == "gpt2":
@@ -61,7 +61,7 @@ def one_round(arguments: argparse.Namespace) -> dict[str, Any]:
     import tensorflow as tf
 
     import laser_phy as lp
-    from laser_phy.memory import held
+    from laser_phy.experiments.run.memory import held
 
     workers = CASES[arguments.case]["workers"]
     inner, optimizer, x, y = problem(arguments.case, arguments.batch, arguments.context, workers)
@@ -106,7 +106,7 @@ def main() -> None:
     if arguments.part:
         print(json.dumps(one_round(arguments)))
         return
-    from laser_phy.memory import in_words
+    from laser_phy.experiments.run.memory import in_words
 
     model, air = (in_a_process(sys.argv[1:], part) for part in ("model", "air"))
     libraries, held = air["before"] / 1e9, air["held"]

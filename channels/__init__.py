@@ -15,7 +15,7 @@ from laser_phy.channels.rayleigh import Rayleigh
 from laser_phy.channels.rician import Rician
 from laser_phy.channels.site import Site, save_site
 from laser_phy.channels.tdl import Tdl
-from laser_phy.settings import one_of
+from laser_phy.core.settings import one_of
 
 KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma, Site, Cir)
 AnyChannel = one_of(*KINDS)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from laser_phy.channels.moving import Moving
-from laser_phy.settings import setting
+from laser_phy.core.settings import setting
 
 
 class WithArray(Moving):

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.channels.gain_law import Constant, GainLaw
 from laser_phy.channels.grid import Grid
-from laser_phy.conventions import NOISE_VARIANCE
-from laser_phy.lazy import tf
-from laser_phy.settings import Settings, setting
+from laser_phy.core.constants import NOISE_VARIANCE
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import Settings, setting
 
 
 class Channel(Settings):

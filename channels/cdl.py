@@ -15,8 +15,8 @@ from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import PathFading
 from laser_phy.channels.profiles import SPECULAR_RATIO
 from laser_phy.channels.simulated import simulated_laws
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 
 class Cdl(WithArray):

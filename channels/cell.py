@@ -14,8 +14,8 @@ from laser_phy.channels.gain_law import GainLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import PathFading
 from laser_phy.channels.simulated import simulated_laws
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 DROP = 2**42  # the realisation whose draws place the workers; no training reaches it
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 LARGEST = 2**22  # numbers in the largest tensor of a piece: 32 MiB of complex64
 

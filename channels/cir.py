@@ -13,8 +13,8 @@ from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import Moving, PathFading
 from laser_phy.channels.recording import Recording, load
 from laser_phy.channels.simulated import simulated_laws
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 LAW_DRAWS = 256  # cheap here, and with few paths one draw tells little
 

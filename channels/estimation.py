@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from laser_phy.channels.grid import Grid
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 
 class PilotEstimator:

@@ -9,8 +9,8 @@ from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.paths import PathResponse
 from laser_phy.channels.waveform import Waveform
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 SPEED_OF_LIGHT_MPS = 299_792_458.0
 

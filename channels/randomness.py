@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 WORKER_BITS = 20  # a million workers; 2^43 rounds remain
 

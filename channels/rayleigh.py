@@ -12,8 +12,8 @@ from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.gain_law import GainLaw
 from laser_phy.channels.gain_law import Rician as RicianLaw
 from laser_phy.channels.grid import Grid
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 if TYPE_CHECKING:
     from laser_phy.channels.rician import Rician

@@ -8,7 +8,7 @@ import numpy as np
 
 from laser_phy.channels.gain_law import Empirical, GainLaw
 from laser_phy.channels.grid import Grid
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 if TYPE_CHECKING:
     from laser_phy.channels.moving import PathFading

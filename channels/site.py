@@ -16,7 +16,7 @@ from laser_phy.channels.antenna_array import WithArray
 from laser_phy.channels.cir import RecordedFading
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.recording import Recording, load, save
-from laser_phy.settings import setting
+from laser_phy.core.settings import setting
 
 Position = tuple[float, float, float]
 

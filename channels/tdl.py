@@ -13,8 +13,8 @@ from laser_phy.channels.gain_law import GainLaw, Rician
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.moving import Moving, PathFading
 from laser_phy.channels.profiles import SPECULAR_RATIO
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 SINUSOIDS = 20  # of a tap, Sionna's default
 SPECULAR_ANGLE = math.pi / 4  # angle of arrival of the specular path, Sionna's default

@@ -18,7 +18,7 @@ import numpy as np
 
 from laser_phy.channels.chunks import in_chunks
 from laser_phy.channels.grid import Grid
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 PULSE = 6  # taps of the sinc on either side, as Sionna's time_lag_discrete_time_channel has it
 SEGMENTS = 4  # of an OFDM symbol, at least; within a segment path gains change linearly

@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 import laser_phy as lp
-from laser_phy.conventions import NOISE_VARIANCE
+from laser_phy.core.constants import NOISE_VARIANCE
 
 WORKERS, REALS, AGE_S, THRESHOLD = 16, 4096, 1e-3, 0.1
 SNRS_DB = (0.0, 10.0, 20.0)

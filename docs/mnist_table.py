@@ -35,7 +35,7 @@ ENERGIES = (0.1, 1.0, 10.0)
 
 def collect(sweeps: list[Path]) -> pd.DataFrame:
     """A row a run that ended."""
-    from laser_phy.sweeps.results import load_sweep
+    from laser_phy.experiments.sweep.results import load_sweep
 
     runs = load_sweep(*sweeps).runs
     rows = runs[runs["status"].isin(["done", "diverged"])][list(COLUMNS)].rename(columns=COLUMNS)

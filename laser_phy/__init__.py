@@ -14,35 +14,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from laser_phy import channels, compressors, power_control, receivers
-from laser_phy.csi import Csi
-from laser_phy.ofdm import Ofdm
+from laser_phy.core.settings import SettingsError
+from laser_phy.phy.csi import Csi
+from laser_phy.phy.ofdm import Ofdm
 from laser_phy.power import Power
-from laser_phy.settings import SettingsError
 
 if TYPE_CHECKING:
     from laser_phy import callbacks, models
-    from laser_phy.downlink import Downlink
-    from laser_phy.results import load_run
-    from laser_phy.runner import run
-    from laser_phy.sweeps.results import load_sweep
-    from laser_phy.sweeps.sweep import sweep
-    from laser_phy.training import OverTheAir
-    from laser_phy.uplink import Aggregate, Uplink
+    from laser_phy.downlink.downlink import Downlink
+    from laser_phy.experiments.run.results import load_run
+    from laser_phy.experiments.run.runner import run
+    from laser_phy.experiments.sweep.conductor import sweep
+    from laser_phy.experiments.sweep.results import load_sweep
+    from laser_phy.training.over_the_air import OverTheAir
+    from laser_phy.uplink.uplink import Aggregate, Uplink
 
 __version__ = "0.1.0"
 
 # name -> (module, attribute), or a module of this package: loaded on first use (PEP 562)
 _LAZY = {
-    "Aggregate": ("laser_phy.uplink", "Aggregate"),
-    "Downlink": ("laser_phy.downlink", "Downlink"),
-    "OverTheAir": ("laser_phy.training", "OverTheAir"),
-    "Uplink": ("laser_phy.uplink", "Uplink"),
+    "Aggregate": ("laser_phy.uplink.uplink", "Aggregate"),
+    "Downlink": ("laser_phy.downlink.downlink", "Downlink"),
+    "OverTheAir": ("laser_phy.training.over_the_air", "OverTheAir"),
+    "Uplink": ("laser_phy.uplink.uplink", "Uplink"),
     "callbacks": ("laser_phy.callbacks", None),
-    "load_run": ("laser_phy.results", "load_run"),
-    "load_sweep": ("laser_phy.sweeps.results", "load_sweep"),
+    "load_run": ("laser_phy.experiments.run.results", "load_run"),
+    "load_sweep": ("laser_phy.experiments.sweep.results", "load_sweep"),
     "models": ("laser_phy.models", None),
-    "run": ("laser_phy.runner", "run"),
-    "sweep": ("laser_phy.sweeps.sweep", "sweep"),
+    "run": ("laser_phy.experiments.run.runner", "run"),
+    "sweep": ("laser_phy.experiments.sweep.conductor", "sweep"),
 }
 
 __all__ = [

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from laser_phy.disk import DiskError
-from laser_phy.problems import Refusal
+from laser_phy.core.errors import Refusal
+from laser_phy.core.files import DiskError
 
 if TYPE_CHECKING:
-    from laser_phy.scenario import Scenario
+    from laser_phy.experiments.scenario import Scenario
 
 COST_COLUMNS = 126
 FAILED = 1
@@ -106,8 +106,8 @@ def run(
     laser-phy run mine.yaml --set seed=2 --set uplink.channel.speed_mps=30 --out fast
     laser-phy run mine.yaml --set 'uplink.compressor={name: laser, rank: 2}'
     """
-    from laser_phy.runner import run as run_scenario
-    from laser_phy.scenario import load_scenario
+    from laser_phy.experiments.run.runner import run as run_scenario
+    from laser_phy.experiments.scenario import load_scenario
 
     settings = load_scenario(scenario, overrides or ())
     command = _command(scenario, overrides)
@@ -167,8 +167,8 @@ def sweep(
     laser-phy sweep laser_vs_zsgd --jobs 2 --out s && laser-phy report s
     laser-phy sweep mine.yaml --set 'sweep={uplink.power.energy_per_round: [1, 10, 100]}'
     """
-    from laser_phy.scenario import load_scenario
-    from laser_phy.sweeps import sweep as sweeps
+    from laser_phy.experiments.scenario import load_scenario
+    from laser_phy.experiments.sweep import conductor as sweeps
 
     settings = load_scenario(scenario, overrides or ())
     if plan:
@@ -191,7 +191,7 @@ def check(scenario: ScenarioName, overrides: Overrides = None) -> None:
     laser-phy check quickstart > mine.yaml
     laser-phy check quickstart --set uplink.channel.profile=C
     """
-    from laser_phy.scenario import load_scenario, to_yaml
+    from laser_phy.experiments.scenario import load_scenario, to_yaml
 
     settings = load_scenario(scenario, overrides or ())
     typer.echo(to_yaml(settings), nl=False)
@@ -206,7 +206,7 @@ def list_() -> None:
     \b
     laser-phy list
     """
-    from laser_phy.catalogue import kinds_by_field, shipped_descriptions
+    from laser_phy.experiments.catalogue import kinds_by_field, shipped_descriptions
 
     typer.echo("Scenarios (laser-phy run NAME):")
     _table(shipped_descriptions())
@@ -228,8 +228,8 @@ def schema(
     laser-phy schema > scenario.schema.json
     laser-phy schema --markdown > settings.md
     """
-    from laser_phy.scenario import Scenario
-    from laser_phy.settings_page import settings_page
+    from laser_phy.experiments.scenario import Scenario
+    from laser_phy.experiments.settings_docs import settings_page
 
     if markdown:
         typer.echo(settings_page(), nl=False)
@@ -266,15 +266,15 @@ def report(
     laser-phy report sweeps/laser_vs_zsgd --target 0.9 --target 0.95
     laser-phy report sweeps/mnist_table --score ema_best --tune task.optimizer.learning_rate
     """
-    from laser_phy.progress import Progress
-    from laser_phy.report import overview
-    from laser_phy.results import load_run
-    from laser_phy.sweeps.folder import SweepFolder
-    from laser_phy.words import in_words
+    from laser_phy.experiments.run.console import Progress
+    from laser_phy.experiments.run.overview_figure import overview
+    from laser_phy.experiments.run.results import load_run
+    from laser_phy.experiments.run.summary_text import in_words
+    from laser_phy.experiments.sweep.sweep_folder import SweepFolder
 
     progress = Progress()
     if len(folders) > 1 or SweepFolder(folders[0]).scenario.is_file():
-        from laser_phy.study_report.write import study_report
+        from laser_phy.experiments.report.write import study_report
 
         written = study_report(*folders, targets=target or (), score=score, tune=tune or ())
         for line in written.in_words():
@@ -300,10 +300,10 @@ def channel(
     laser-phy channel slow_fading
     laser-phy channel fast_fading --set uplink.channel.speed_mps=60 --out fast.svg
     """
-    from laser_phy import libraries
-    from laser_phy.channel_pictures import channel_pictures
-    from laser_phy.progress import Progress
-    from laser_phy.scenario import load_scenario
+    from laser_phy.experiments.channel_figure import channel_pictures
+    from laser_phy.experiments.run import libraries
+    from laser_phy.experiments.run.console import Progress
+    from laser_phy.experiments.scenario import load_scenario
 
     settings = load_scenario(scenario, overrides or ())
     if out.suffix not in (".png", ".svg", ".pdf"):
@@ -325,10 +325,10 @@ def cost(scenario: ScenarioName, overrides: Overrides = None) -> None:
     """
     from rich.console import Console
 
-    from laser_phy import libraries
-    from laser_phy.cost import cost as costs
-    from laser_phy.cost import cost_table
-    from laser_phy.scenario import load_scenario
+    from laser_phy.experiments.run import libraries
+    from laser_phy.experiments.scenario import load_scenario
+    from laser_phy.experiments.scheme_cost import cost as costs
+    from laser_phy.experiments.scheme_cost import cost_table
 
     settings = load_scenario(scenario, overrides or ())
     typer.echo("Loading TensorFlow and Sionna, about 10 s ...", err=True)
@@ -342,9 +342,8 @@ def _show_split(settings: Scenario) -> None:
     """Who has which examples, on standard error, where workers differ."""
     from rich.console import Console
 
-    from laser_phy import split
-    from laser_phy.assembly import deal
-    from laser_phy.data import DataError
+    from laser_phy.data import DataError, split
+    from laser_phy.experiments.run.experiment import deal
 
     if not split.is_worth_a_look(settings):
         return

@@ -7,7 +7,7 @@ from compressor_cases import build
 
 import laser_phy as lp
 from laser_phy.compressors import ADsgd
-from laser_phy.compressors.projection import Projection, message_passing
+from laser_phy.compressors.compressed_sensing import Projection, message_passing
 
 
 @pytest.mark.parametrize("size", [2000, 2003])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
-from laser_phy.bad_gradients import BadGradientsError, can_be_sent, lower_loss_scale
+from laser_phy.training.nonfinite_gradients import BadGradientsError, can_be_sent, lower_loss_scale
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 SHAPES = [(30, 20), (7,)]

@@ -10,7 +10,7 @@ import pytest
 from callback_tools import ROUNDS, X, Y, event_tags, fit, inner_model, over_the_air, same
 
 import laser_phy as lp
-from laser_phy.extras import MissingExtra
+from laser_phy.core.lazy_imports import MissingExtra
 from laser_phy.theory import top_energy
 
 MOVING = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from callback_tools import ROUNDS, X, Y, event_tags, fit, inner_model, over_the_air, same
 
-from laser_phy.diagnostics import NAMES
+from laser_phy.uplink.diagnostics import NAMES
 
 TDL = {"channel": "tdl"}
 VALIDATION = {"validation_data": (X, Y)}

@@ -12,7 +12,7 @@ from laser_phy.channels import Cdl, Cir, Tdl, Uma, Umi, chunks, randomness
 from laser_phy.channels.grid import Grid, round_grid
 from laser_phy.channels.paths import PathResponse
 from laser_phy.channels.profiles import SPECULAR_RATIO
-from laser_phy.ofdm import Ofdm
+from laser_phy.phy.ofdm import Ofdm
 
 OFDM = Ofdm(fft_size=64, cyclic_prefix=8, guard_carriers=(3, 2), slot_symbols=7, pilot_symbols=(2,))
 GRID = round_grid(OFDM, 58 * 10)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from laser_phy import channel_pictures
-from laser_phy.scenario import load_scenario
+from laser_phy.experiments import channel_figure as channel_pictures
+from laser_phy.experiments.scenario import load_scenario
 
 SMALL = ["uplink.ofdm={fft_size: 64, guard_carriers: [6, 5], cyclic_prefix: 4}", "task.workers=2"]
 

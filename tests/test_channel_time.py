@@ -11,7 +11,7 @@ from laser_phy.channels import Awgn, Cdl, Cir, Rayleigh, Rician, Tdl, Umi, chunk
 from laser_phy.channels.grid import round_grid
 from laser_phy.channels.recording import Recording, save
 from laser_phy.channels.waveform import PULSE, Waveform
-from laser_phy.ofdm import Ofdm
+from laser_phy.phy.ofdm import Ofdm
 
 SPACING = 30e3
 

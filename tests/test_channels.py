@@ -12,7 +12,7 @@ import laser_phy as lp
 from laser_phy.channels import KINDS, Awgn, Cdl, Cir, Ideal, Rayleigh, Rician, Tdl, Uma, Umi
 from laser_phy.channels.gain_law import Constant, Empirical
 from laser_phy.channels.grid import round_grid
-from laser_phy.ofdm import Ofdm
+from laser_phy.phy.ofdm import Ofdm
 
 CASES = {
     "ideal": Ideal(antennas=2),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from laser_phy.checkpoints import Checkpoints
-from laser_phy.disk import DiskError, write_whole
-from laser_phy.folder import RunFolder
+from laser_phy.core.files import DiskError, write_whole
+from laser_phy.experiments.run.checkpoints import Checkpoints
+from laser_phy.experiments.run.run_folder import RunFolder
 
 STATE = {"epoch": 1, "sums": [0.1, 1 / 3, math.pi, 1e-310, 2.0**-149, -0.0]}
 

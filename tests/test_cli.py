@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from laser_phy.cli import main
-from laser_phy.progress import Progress, clock
-from laser_phy.scenario import load_scenario
+from laser_phy.experiments.run.console import Progress, clock
+from laser_phy.experiments.scenario import load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 

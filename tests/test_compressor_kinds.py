@@ -6,7 +6,7 @@ from compressor_cases import SHAPES, WORKERS, Link, build, gradients, uplink_of
 
 import laser_phy as lp
 from laser_phy.compressors import ADsgd, Identity, Laser, RandomK, Signum, Sketch
-from laser_phy.compressors.matrices import orthonormal
+from laser_phy.compressors.matrix_view import orthonormal
 
 
 def test_message_sizes_on_the_linear_model_of_mnist():

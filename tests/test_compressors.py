@@ -16,7 +16,7 @@ from compressor_cases import (
 )
 
 from laser_phy.compressors import KINDS
-from laser_phy.problems import tag
+from laser_phy.core.errors import tag
 
 
 def test_every_kind_is_in_the_contract():

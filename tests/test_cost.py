@@ -8,10 +8,10 @@ from rich.console import Console
 
 import laser_phy as lp
 from laser_phy.compressors import KINDS, ADsgd, Identity, Laser, RandomK, Signum, Sketch
-from laser_phy.cost import cost, cost_table, model_shapes, scheme_cost, schemes
-from laser_phy.problems import tag
-from laser_phy.scenario import Scenario
-from laser_phy.uplink_settings import UplinkSettings
+from laser_phy.core.errors import tag
+from laser_phy.experiments.scenario import Scenario
+from laser_phy.experiments.scheme_cost import cost, cost_table, model_shapes, scheme_cost, schemes
+from laser_phy.uplink.settings import UplinkSettings
 
 LAYER = [(768,), (768, 2304), (768, 768), (768,), (768, 3072), (3072, 768)]
 GPT2 = [(50304, 768), (512, 768), *(12 * LAYER), (768,)]
@@ -86,7 +86,7 @@ def test_symbols_energy_and_air_time_of_mnist():
 
 
 def test_the_table_agrees_with_the_link():
-    from laser_phy.uplink import Uplink
+    from laser_phy.uplink.uplink import Uplink
 
     for compressor in schemes(Laser(rank=3)):
         settings = link(compressor, channel=lp.channels.Awgn(), power=lp.Power(snr_db=3.0))

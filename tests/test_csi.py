@@ -12,8 +12,8 @@ from scipy import special
 import laser_phy as lp
 from laser_phy.channels.estimation import PilotEstimator
 from laser_phy.channels.grid import resource_grid, round_grid
-from laser_phy.csi import RECEIVER_KINDS, TRANSMITTER_KINDS
-from laser_phy.sounding import Motion
+from laser_phy.phy.csi import RECEIVER_KINDS, TRANSMITTER_KINDS
+from laser_phy.phy.pilots import Motion
 
 OFDM = lp.Ofdm(fft_size=64, guard_carriers=(4, 3), cyclic_prefix=8, dc_null=True)  # 56 carriers
 TRUNCATED = {"name": "truncated_inversion", "threshold": 0.2}

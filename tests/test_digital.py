@@ -10,9 +10,9 @@ from compressor_cases import Link, build, gradients
 import laser_phy as lp
 from laser_phy.compressors import Digital
 from laser_phy.compressors.digital import most_entries, needed_bits, quantised
-from laser_phy.problems import Refusal
-from laser_phy.scenario import Scenario
-from laser_phy.words import in_words
+from laser_phy.core.errors import Refusal
+from laser_phy.experiments.run.summary_text import in_words
+from laser_phy.experiments.scenario import Scenario
 
 MNIST = [(784, 10), (10,)]  # 7,850 parameters
 

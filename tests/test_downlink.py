@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
-from laser_phy.diagnostics import DOWNLINK_NAMES
+from laser_phy.uplink.diagnostics import DOWNLINK_NAMES
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 SIZE = 400

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import laser_phy as lp
-from laser_phy.scenario import load_scenario
-from laser_phy.source import read
-from laser_phy.sweeps.plan import plan_of
+from laser_phy.core.yaml_source import read
+from laser_phy.experiments.scenario import load_scenario
+from laser_phy.experiments.sweep.plan import plan_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "downlink.md").read_text(encoding="utf-8")

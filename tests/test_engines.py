@@ -28,12 +28,12 @@ from sweep_tools import (
 )
 
 import laser_phy as lp
-from laser_phy.scenario import Scenario
-from laser_phy.sweeps.engines import environment
-from laser_phy.sweeps.folder import SweepFolder
-from laser_phy.sweeps.gpus import Gpus
-from laser_phy.sweeps.local import LocalEngine
-from laser_phy.sweeps.plan import plan_of
+from laser_phy.experiments.scenario import Scenario
+from laser_phy.experiments.sweep.engine import environment
+from laser_phy.experiments.sweep.gpus import Gpus
+from laser_phy.experiments.sweep.local_engine import LocalEngine
+from laser_phy.experiments.sweep.plan import plan_of
+from laser_phy.experiments.sweep.sweep_folder import SweepFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGINT")
 

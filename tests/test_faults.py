@@ -15,9 +15,9 @@ from sweep_tools import wait_for
 
 import laser_phy as lp
 from laser_phy.cli import main
-from laser_phy.folder import FolderError
-from laser_phy.interruption import Interruption
-from laser_phy.lock import LockedError, locked
+from laser_phy.experiments.run.folder_lock import LockedError, locked
+from laser_phy.experiments.run.interrupt import Interruption
+from laser_phy.experiments.run.run_folder import FolderError
 
 
 def ended(process: subprocess.Popen[str], status: int) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from scipy import special
 
 import laser_phy as lp
 from laser_phy.channels.grid import round_grid
-from laser_phy.impairments import (
+from laser_phy.phy.impairments import (
     Hardware,
     Impairments,
     common_phase,

@@ -15,34 +15,27 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LINKED = ("channels", "models", "scenarios")
 
-LEAVES = {
-    "channels", "compressors", "csi", "data", "models", "ofdm", "optimizers", "power",
-    "power_control", "receivers",
-}  # fmt: skip
-"""Concepts that stand for themselves: none imports another."""
+LAYERS: tuple[set[str], ...] = (
+    {"core"},
+    {"channels", "models", "scenarios", "compressors", "power", "power_control", "data", "theory"},
+    {"phy"},
+    {"receivers"},
+    {"uplink", "downlink"},
+    {"training"},
+    {"callbacks"},
+    {"experiments"},
+    {"cli"},
+)
+"""The rooms of the house, from the ground up: each imports lower layers alone, and neighbours on a
+layer do not know each other. Every folder has its place here; there is no rest."""
 
-CHAIN = 2
-LEVELS = {
-    0: {
-        "conventions", "disk", "extras", "lazy", "problems", "sentences", "settings", "streams",
-        "tables",
-    },
-    1: LEAVES,
-    CHAIN: set(),  # everything that is not named here: uplink, downlink and their parts
-    3: {"callbacks", "link_metrics", "training"},
-    4: {
-        "assembly", "catalogue", "channel_pictures", "checkpoints", "folder",
-        "interruption", "libraries", "lock", "progress", "recorder", "report", "results",
-        "runner", "scenario", "settings_page", "source", "study_report", "summary", "sweeps",
-        "task", "variables", "words",
-    },
-    5: {"cli"},
-}  # fmt: skip
-"""Imports go to lower numbers, or stay on a level. The lowest knows nothing of the subject."""
+INSIDE_EXPERIMENTS: tuple[set[str], ...] = ({""}, {"run"}, {"sweep"}, {"report"})
+"""Layers below `experiments`, the files beside the folders first."""
 
-PROGRAM = LEVELS[4] | LEVELS[5]
-ENTRIES = {"laser_phy.cli", "laser_phy.sweeps.child"}
-"""Where processes begin: they may import everything, and nothing imports them."""
+ROOMS = set().union(*LAYERS)
+
+ROOT_ENTRIES = 17
+"""At the root of `laser_phy`, links and `py.typed` aside."""
 
 
 def folders() -> dict[str, Path]:
@@ -115,18 +108,65 @@ def test_scenarios_are_package_data() -> None:
     assert SETUPTOOLS["package-data"]["laser_phy"] == ["py.typed"]
 
 
+def entries() -> set[str]:
+    """What lies at the root of the package, links and marks of tools aside."""
+    here = (ROOT / "laser_phy").iterdir()
+    return {
+        entry.name
+        for entry in here
+        if not entry.is_symlink() and entry.name not in ("py.typed", "__pycache__")
+    }
+
+
+def level(name: str, layers: tuple[set[str], ...]) -> int:
+    """The layer that a room is on; a room without a place is an error."""
+    (found,) = [number for number, rooms in enumerate(layers) if name in rooms] or [None]
+    assert found is not None, f"{name!r} has no layer: give it one in LAYERS"
+    return found
+
+
+def inside_experiments(module: str) -> str:
+    """`run`, `sweep`, `report`, or empty for the files beside them."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 and parts[2] in ("run", "sweep", "report") else ""
+
+
+def test_every_room_has_a_layer() -> None:
+    rooms = {entry.removesuffix(".py") for entry in entries()} - {"__init__"}
+    assert rooms | set(LINKED) == set().union(*LAYERS)
+
+
+def test_the_root_is_read_at_a_glance() -> None:
+    assert len(entries()) <= ROOT_ENTRIES
+
+
 def test_imports_go_one_way() -> None:
-    named = {name: number for number, names in LEVELS.items() for name in names}
-    ours = {concept(module) for module, _ in modules()}
     wrong = []
     for module, file in modules():
         here = concept(module)
-        if here in ("", "scenarios") or module in ENTRIES:  # the package gathers what users see
+        if not here:  # the package gathers what users see
             continue
-        for there in {concept(name) for name in imports(file)} & ours - {""}:
-            siblings = here in LEAVES and there in LEAVES and here != there
-            if siblings or named.get(there, CHAIN) > named.get(here, CHAIN):
-                wrong.append(f"{module} imports {there}")
+        for name in imports(file):
+            there = concept(name)
+            if not name.startswith("laser_phy.") or there == here or there not in ROOMS:
+                continue
+            if level(there, LAYERS) >= level(here, LAYERS):
+                wrong.append(f"{module} imports {name}")
+    assert wrong == []
+
+
+def test_experiments_import_one_way() -> None:
+    wrong = []
+    for module, file in modules():
+        if concept(module) != "experiments":
+            continue
+        here = inside_experiments(module)
+        for name in imports(file):
+            there = inside_experiments(name)
+            if concept(name) != "experiments" or there == here:
+                continue
+            if level(there, INSIDE_EXPERIMENTS) >= level(here, INSIDE_EXPERIMENTS):
+                wrong.append(f"{module} imports {name}")
     assert wrong == []
 
 
@@ -147,12 +187,6 @@ def test_models_import_keras_alone() -> None:
             assert third_party - allowed <= set(sys.stdlib_module_names), module
             ours = {name for name in imports(file) if name.startswith("laser_phy")}
             assert all(name.startswith("laser_phy.models") for name in ours), module
-
-
-def test_the_core_does_not_know_the_program() -> None:
-    for module, file in modules():
-        if concept(module) not in PROGRAM | {""}:
-            assert not {concept(name) for name in imports(file)} & PROGRAM, module
 
 
 def test_every_page_is_in_the_site() -> None:

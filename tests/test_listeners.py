@@ -7,7 +7,7 @@ from scipy import special
 
 import laser_phy as lp
 from laser_phy.channels import KINDS
-from laser_phy.streams import stream_key
+from laser_phy.core.random_streams import stream_key
 
 SIZE, WORKERS = 400, 3
 LOUD = {"power": {"energy_per_round": 1e14}}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import laser_phy as lp
-from laser_phy import data, model_zoo, models
+from laser_phy import data, models
+from laser_phy.experiments import model_settings as model_zoo
 
 TINY = {"layers": 2, "heads": 2, "embedding": 16, "context": 12, "vocabulary": 20}
 

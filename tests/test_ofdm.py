@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from laser_phy.channels.grid import resource_grid, round_grid
-from laser_phy.ofdm import Ofdm, spread, symbols_of, to_reals, to_symbols
+from laser_phy.phy.ofdm import Ofdm, spread, symbols_of, to_reals, to_symbols
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8])

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from laser_phy.learning_rate import Constant, OneCycle, Step
-from laser_phy.optimizer_settings import Adam, AdamW, Sgd
-from laser_phy.optimizers import CoupledSGD, SelectiveAdamW
-from laser_phy.settings import SettingsError
+from laser_phy.core.settings import SettingsError
+from laser_phy.experiments.learning_rate import Constant, OneCycle, Step
+from laser_phy.experiments.optimizer_settings import Adam, AdamW, Sgd
+from laser_phy.training.optimizers import CoupledSGD, SelectiveAdamW
 
 
 def weights() -> list[Any]:

@@ -9,6 +9,8 @@ from scipy import optimize
 
 import laser_phy as lp
 from laser_phy.compressors import Laser
+from laser_phy.core.settings import SettingsError
+from laser_phy.experiments.scenario import Scenario
 from laser_phy.power import (
     ALLOCATIONS,
     KINDS,
@@ -25,8 +27,6 @@ from laser_phy.power.optimal import (
     linear_weights,
     wiener_energies,
 )
-from laser_phy.scenario import Scenario
-from laser_phy.settings import SettingsError
 
 every = pytest.mark.parametrize("allocation", ALLOCATIONS)
 

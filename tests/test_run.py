@@ -13,8 +13,8 @@ from run_tools import fingerprint, quick, small
 
 import laser_phy as lp
 from laser_phy.cli import main
-from laser_phy.folder import RunFolder
-from laser_phy.scenario import Scenario, load_scenario
+from laser_phy.experiments.run.run_folder import RunFolder
+from laser_phy.experiments.scenario import Scenario, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 DIAGNOSTICS = {

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import laser_phy as lp
-from laser_phy import source
-from laser_phy.catalogue import kinds_by_field, shipped_descriptions
-from laser_phy.problems import Refusal, nearest
-from laser_phy.scenario import Scenario, ScenarioError, load_scenario, shipped, to_yaml
-from laser_phy.settings import Settings, SettingsError, one_of, setting
+from laser_phy.core import yaml_source as source
+from laser_phy.core.errors import Refusal, nearest
+from laser_phy.core.settings import Settings, SettingsError, one_of, setting
+from laser_phy.experiments.catalogue import kinds_by_field, shipped_descriptions
+from laser_phy.experiments.scenario import Scenario, ScenarioError, load_scenario, shipped, to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST = {

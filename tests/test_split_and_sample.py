@@ -7,8 +7,8 @@ import pytest
 
 import laser_phy as lp
 from laser_phy.cli import main
-from laser_phy.scenario import Scenario, load_scenario, shipped
-from laser_phy.settings import SettingsError
+from laser_phy.core.settings import SettingsError
+from laser_phy.experiments.scenario import Scenario, load_scenario, shipped
 
 UPLINK = {"compressor": "identity", "channel": "awgn", "power_control": "none"}
 

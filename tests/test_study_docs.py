@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from laser_phy.scenario import Scenario, load_scenario, shipped
-from laser_phy.settings_page import settings_page
-from laser_phy.source import read
-from laser_phy.sweeps.plan import plan_of
+from laser_phy.core.yaml_source import read
+from laser_phy.experiments.scenario import Scenario, load_scenario, shipped
+from laser_phy.experiments.settings_docs import settings_page
+from laser_phy.experiments.sweep.plan import plan_of
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = (

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 
 from laser_phy.cli import main
-from laser_phy.folder import FolderError
-from laser_phy.scenario import Scenario
-from laser_phy.study_report.figures import metric_against, pictures
-from laser_phy.study_report.page import page
-from laser_phy.study_report.scores import score_table
-from laser_phy.study_report.study import StudyError, spread, study_of
-from laser_phy.study_report.targets import need, power_to_reach
-from laser_phy.sweeps.folder import SweepFolder
-from laser_phy.sweeps.plan import PlannedRun, plan_of
-from laser_phy.sweeps.results import load_sweep
+from laser_phy.experiments.report.figures import metric_against, pictures
+from laser_phy.experiments.report.page import page
+from laser_phy.experiments.report.power_needed import need, power_to_reach
+from laser_phy.experiments.report.scores import score_table
+from laser_phy.experiments.report.study import StudyError, spread, study_of
+from laser_phy.experiments.run.run_folder import FolderError
+from laser_phy.experiments.scenario import Scenario
+from laser_phy.experiments.sweep.plan import PlannedRun, plan_of
+from laser_phy.experiments.sweep.results import load_sweep
+from laser_phy.experiments.sweep.sweep_folder import SweepFolder
 
 BASE: dict[str, Any] = {
     "description": "A law that is known, to see whether the report finds it",

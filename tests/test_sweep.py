@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from laser_phy.cli import main
-from laser_phy.folder import FolderError
-from laser_phy.lock import LockedError, locked
-from laser_phy.scenario import Scenario, ScenarioError, from_source, load_scenario
-from laser_phy.settings import SettingsError
-from laser_phy.source import read
-from laser_phy.sweeps.axes import AxesError, cells_of
-from laser_phy.sweeps.estimate import in_bytes, trial_rounds
-from laser_phy.sweeps.folder import SweepFolder
-from laser_phy.sweeps.naming import LONGEST, cell_names, in_short, short_keys
-from laser_phy.sweeps.plan import SweepError, plan_of
-from laser_phy.sweeps.sweep import sweep
+from laser_phy.core.settings import SettingsError
+from laser_phy.core.yaml_source import read
+from laser_phy.experiments.run.folder_lock import LockedError, locked
+from laser_phy.experiments.run.run_folder import FolderError
+from laser_phy.experiments.scenario import Scenario, ScenarioError, from_source, load_scenario
+from laser_phy.experiments.sweep.conductor import sweep
+from laser_phy.experiments.sweep.plan import SweepError, plan_of
+from laser_phy.experiments.sweep.run_names import LONGEST, cell_names, in_short, short_keys
+from laser_phy.experiments.sweep.sweep_folder import SweepFolder
+from laser_phy.experiments.sweep.time_estimate import in_bytes, trial_rounds
+from laser_phy.experiments.sweep_axes import AxesError, cells_of
 
 SMALL: dict[str, Any] = {
     "task": {"dataset": "digits", "model": "linear"},

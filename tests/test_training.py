@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
-from laser_phy.diagnostics import NAMES
+from laser_phy.uplink.diagnostics import NAMES
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import laser_phy as lp
-from laser_phy.scenario import Scenario
-from laser_phy.settings import SettingsError
+from laser_phy.core.settings import SettingsError
+from laser_phy.experiments.scenario import Scenario
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

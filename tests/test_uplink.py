@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
-from laser_phy.diagnostics import CONTROL_ENERGY_PER_BIT, NAMES
 from laser_phy.power import mean_shares
+from laser_phy.uplink.diagnostics import CONTROL_ENERGY_PER_BIT, NAMES
 
 SHAPES = [(30, 20), (30, 20), (7,)]
 FADING = [{"name": "rayleigh", "blocks": 16}, {"name": "tdl", "speed_mps": 30.0}]
@@ -274,7 +274,7 @@ class TestRandomness:
         assert np.abs(first - other).max() > 1e-3
 
     def test_streams_are_independent(self):
-        from laser_phy.streams import STREAMS, stream_key
+        from laser_phy.core.random_streams import STREAMS, stream_key
 
         keys = {stream_key(seed, name) for seed in range(100) for name in STREAMS}
         assert len(keys) == 100 * len(STREAMS)

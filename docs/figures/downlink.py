@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 import laser_phy as lp
-from laser_phy.study_report.drawing import COLOURS, MARKS
+from laser_phy.experiments.report.drawing import COLOURS, MARKS
 
 DOWN, UP = "downlink.power.snr_db", "uplink.power.snr_db"
 SCHEME, PAYLOAD, RESYNC = "uplink.compressor", "downlink.payload", "downlink.resync_every"

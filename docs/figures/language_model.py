@@ -16,7 +16,7 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from laser_phy.study_report.drawing import COLOURS
+from laser_phy.experiments.report.drawing import COLOURS
 
 NAMES = ("ideal channel, no compression", "LASER", "Z-SGD")
 SMOOTHED = 200  # rounds

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from laser_phy import tables
-from laser_phy.callbacks.pictures import Panel, draw
-from laser_phy.compressors.matrices import square_split
+from laser_phy.callbacks.line_figure import Panel, draw
+from laser_phy.compressors.matrix_view import square_split
+from laser_phy.core import tables
 from laser_phy.theory import top_energy
 
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from laser_phy import tables
-from laser_phy.callbacks.events import Events
+from laser_phy.callbacks.line_figure import Panel, draw
 from laser_phy.callbacks.link_callback import LinkCallback
-from laser_phy.callbacks.pictures import Panel, draw
-from laser_phy.link_metrics import TRACE_ROUNDS
+from laser_phy.callbacks.tensorboard_events import Events
+from laser_phy.core import tables
+from laser_phy.training.metrics import TRACE_ROUNDS
 
 Rows = list[dict[str, float]]
 WORKERS_SHOWN = 16

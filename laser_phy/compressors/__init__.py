@@ -13,7 +13,7 @@ from laser_phy.compressors.laser import Laser
 from laser_phy.compressors.random_k import RandomK
 from laser_phy.compressors.signum import Signum
 from laser_phy.compressors.sketch import Sketch
-from laser_phy.settings import one_of
+from laser_phy.core.settings import one_of
 
 KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd, Digital)
 AnyCompressor: Any = one_of(*KINDS)

@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import model_validator
 
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
-from laser_phy.compressors.draws import kept
-from laser_phy.compressors.feedback import FeedbackCodec
-from laser_phy.compressors.projection import Projection, message_passing
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.compressors.compressed_sensing import Projection, message_passing
+from laser_phy.compressors.error_feedback import FeedbackCodec
+from laser_phy.compressors.shared_randomness import kept
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 LEAST_ENTRIES = 8
 AMP_REACH = 0.13

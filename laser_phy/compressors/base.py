@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from laser_phy.lazy import tf
-from laser_phy.settings import Settings
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import Settings
 
 Shapes = Sequence[tuple[int, ...]]
 Tensors = list[Any]

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norm
-from laser_phy.compressors.draws import kept
-from laser_phy.compressors.feedback import FeedbackCodec
-from laser_phy.lazy import tf
-from laser_phy.settings import setting
+from laser_phy.compressors.error_feedback import FeedbackCodec
+from laser_phy.compressors.shared_randomness import kept
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 
 VALUE_BITS = 33
 """Of a mean, 32 for its magnitude and one for its sign."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norms
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 
 class Identity(Compressor):

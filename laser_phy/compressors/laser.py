@@ -6,7 +6,7 @@ from typing import Literal
 
 from laser_phy.compressors.base import Compressor, Shapes
 from laser_phy.compressors.laser_codec import LaserCodec
-from laser_phy.settings import setting
+from laser_phy.core.settings import setting
 
 
 class Laser(Compressor):

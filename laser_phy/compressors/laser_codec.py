@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laser_phy.compressors.base import Codec, Message, Shapes, Tensors, norm
-from laser_phy.compressors.matrices import is_compressed, orthonormal, random_basis, square_split
-from laser_phy.lazy import tf
+from laser_phy.compressors.matrix_view import is_compressed, orthonormal, random_basis, square_split
+from laser_phy.core.lazy import tf
 
 if TYPE_CHECKING:
     from laser_phy.compressors.laser import Laser

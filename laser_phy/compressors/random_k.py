@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from laser_phy.compressors.base import Shapes, Tensors
-from laser_phy.compressors.draws import Drawing, DrawingCodec
-from laser_phy.lazy import tf
+from laser_phy.compressors.shared_randomness import Drawing, DrawingCodec
+from laser_phy.core.lazy import tf
 
 
 class RandomK(Drawing):

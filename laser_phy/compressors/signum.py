@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
 from laser_phy.compressors.identity import IdentityCodec
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 
 class Signum(Compressor):

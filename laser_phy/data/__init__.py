@@ -5,6 +5,7 @@ Settings load at once and import nothing heavy; what runs on TensorFlow loads it
 
 from typing import Any
 
+from laser_phy.core.settings import one_of
 from laser_phy.data.augment import AnyAugmentation, CropFlip
 from laser_phy.data.base import Data, DataError, Dataset
 from laser_phy.data.digits import Digits
@@ -22,10 +23,9 @@ from laser_phy.data.partition import (
     check_batch,
     check_shards,
 )
-from laser_phy.data.split_view import draw_split, label_counts, split_table
+from laser_phy.data.partition_view import draw_split, label_counts, split_table
 from laser_phy.data.text import Pydocs, TextDataset, TextFile, Wikitext103
 from laser_phy.data.tokenizers import AnyTokenizer, Bpe, Bytes
-from laser_phy.settings import one_of
 
 DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103)
 AnyDataset: Any = one_of(*DATASETS)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import Settings, one_of, setting
 from laser_phy.data.base import Array, Batch, Fetch
-from laser_phy.lazy import tf
-from laser_phy.settings import Settings, one_of, setting
 
 
 class CropFlip(Settings):

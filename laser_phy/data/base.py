@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laser_phy.problems import Refusal
-from laser_phy.settings import Settings
+from laser_phy.core.errors import Refusal
+from laser_phy.core.settings import Settings
 
 if TYPE_CHECKING:
     from laser_phy.data.tokenizers import Tokenizer

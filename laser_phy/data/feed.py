@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.lazy import tf
 from laser_phy.data.augment import plain
 from laser_phy.data.base import Array, Data, Sampler
 from laser_phy.data.partition import Shards, check_shards
-from laser_phy.lazy import tf
 
 # Streams of draws made from one seed.
 _ORDER, _KEYS = 0x4F52, 0x4B45

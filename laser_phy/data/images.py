@@ -8,9 +8,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from pydantic import field_validator
 
+from laser_phy.core.settings import Settings, setting
 from laser_phy.data.augment import AnyAugmentation, CropFlip
 from laser_phy.data.base import Array, Data, DataError, Dataset, Kind, Sampler, evenly_spaced
-from laser_phy.settings import Settings, setting
 
 
 class Raw(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from laser_phy.core.settings import setting
 from laser_phy.data.base import Array, DataError
 from laser_phy.data.images import ImageDataset, Raw
-from laser_phy.settings import setting
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

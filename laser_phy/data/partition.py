@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.settings import Settings, one_of, setting
 from laser_phy.data.base import Array, DataError
-from laser_phy.settings import Settings, one_of, setting
 
 Shards = list[NDArray[np.int64]]
 _STREAM = 0x5041  # keeps these draws apart from others made from the same seed

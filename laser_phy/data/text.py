@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from laser_phy.core.settings import setting
 from laser_phy.data.base import Data, DataError, Dataset, Kind, evenly_spaced
 from laser_phy.data.tokenizers import AnyTokenizer, Bytes
 from laser_phy.data.windows import random_windows, windows
-from laser_phy.settings import setting
 
 
 class TextDataset(Dataset):

@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.settings import Settings, one_of, setting
 from laser_phy.data.base import DataError
-from laser_phy.settings import Settings, one_of, setting
 
 _PIECE = 1 << 20  # characters that are encoded at a time
 _SMALLEST = 256  # every byte is a token, so that any text can be encoded

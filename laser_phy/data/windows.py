@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.lazy import tf
 from laser_phy.data.augment import in_memory
 from laser_phy.data.base import Array, Batch, DataError, Fetch
-from laser_phy.lazy import tf
 
 
 def windows(

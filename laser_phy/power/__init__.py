@@ -1,6 +1,7 @@
 """Power: a round's energy, its split over the blocks of a message, and its course over rounds."""
 
 from laser_phy.power.allocation import ALLOCATIONS, first_pass_shares, mean_shares
+from laser_phy.power.budget import Energy, Power
 from laser_phy.power.schedule import (
     KINDS,
     AnySchedule,
@@ -11,7 +12,6 @@ from laser_phy.power.schedule import (
     Step,
     course,
 )
-from laser_phy.power.settings import Energy, Power
 
 __all__ = [
     "ALLOCATIONS",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 from laser_phy.power.optimal import (
     energy_weights,
     first_factor_share,

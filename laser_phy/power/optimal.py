@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 
 def linear_weights(norms: Any, gains: Any) -> Any:

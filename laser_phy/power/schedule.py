@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from laser_phy.settings import Settings, one_of, setting
+from laser_phy.core.settings import Settings, one_of, setting
 
 HIGHEST, LOWEST = 5 / 3, 1 / 3
 

@@ -5,6 +5,7 @@ A new rule is one file with a `PowerControl` class, and its name in `KINDS` belo
 
 from typing import Any
 
+from laser_phy.core.settings import one_of
 from laser_phy.power_control.base import PowerControl, Statistics, common_statistics, precode_to
 from laser_phy.power_control.inversion import Inversion
 from laser_phy.power_control.joint import Joint
@@ -13,7 +14,6 @@ from laser_phy.power_control.path_loss import PathLoss
 from laser_phy.power_control.phase import PhaseOnly
 from laser_phy.power_control.regularized import Regularized
 from laser_phy.power_control.truncated_inversion import TruncatedInversion
-from laser_phy.settings import one_of
 
 KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, PathLoss, Joint)
 AnyPowerControl: Any = one_of(*KINDS)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from laser_phy.lazy import tf
-from laser_phy.settings import Settings
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import Settings
 
 
 class GainLaw(Protocol):

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 
 STEPS = 100
 WEAKEST = 1e-12  # power gain that weaker ones count as: no 1/0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 from laser_phy.power_control.base import PowerControl
-from laser_phy.settings import setting
 
 
 class JointSolution(NamedTuple):

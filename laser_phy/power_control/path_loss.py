@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
 
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 from laser_phy.power_control import cao
 from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
-from laser_phy.settings import setting
 
 
 class Regularized(PowerControl):

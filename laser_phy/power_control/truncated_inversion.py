@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
-from laser_phy.settings import setting
 
 
 class TruncatedInversion(PowerControl):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-from laser_phy.lazy import tf
-from laser_phy.settings import Settings
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import Settings
 
 
 class Link(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
 from laser_phy.receivers.base import Link, Observed, Receiver, over
 
 

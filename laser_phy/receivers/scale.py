@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from laser_phy.lazy import tf
+from laser_phy.core.lazy import tf
+from laser_phy.core.settings import setting
 from laser_phy.receivers.base import Link, Observed, Receiver, likeness, over
-from laser_phy.settings import setting
 
 
 class Scale(Receiver):

@@ -1,0 +1,1 @@
+"""One run of a scenario: its folder, its checkpoints, what is said."""

@@ -1,0 +1,1 @@
+"""The physical layer that both links share: OFDM, modulation, CSI, pilots, impairments."""

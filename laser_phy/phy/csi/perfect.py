@@ -1,0 +1,16 @@
+"""Perfect knowledge."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from laser_phy.phy.csi.base import Knowledge
+
+
+class Perfect(Knowledge):
+    """The true channel, at every resource element (not causal where it moves within a round)."""
+
+    name: Literal["perfect"] = "perfect"
+
+    def view(self, response: Any) -> Any:
+        return response

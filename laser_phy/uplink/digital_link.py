@@ -1,0 +1,58 @@
+"""Messages of bits on the air: within capacity they are decoded without error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from laser_phy.compressors import Message
+from laser_phy.phy.pilots import Motion
+from laser_phy.uplink.air_record import AirRecord
+from laser_phy.uplink.analog_link import Air
+
+
+class DigitalAir(Air):
+    """K code words that share the channel uses of a round, at a rate within its capacity.
+
+    No symbol is simulated: the codec keeps its messages below capacity, where the server decodes
+    each of them exactly. Energy, signal and noise are those of the code words.
+    """
+
+    def transmit(
+        self,
+        messages: Message,
+        budget: Any,
+        round_: Any,
+        turn: int,
+        realisation: Any,
+        motion: Motion,
+        present: Any,
+        add_noise: Callable[[Any], Any],
+    ) -> tuple[Any, AirRecord]:
+        """The mean of the messages that were sent, exactly.
+
+        Args:
+            messages: fields with a leading worker axis; a worker whose message is 0 is silent.
+            budget: [1] energy of a code word.
+            round_, turn, realisation, motion, present: as for `Air`.
+            add_noise: not used: noise that is below what the code bears changes nothing.
+
+        Returns:
+            The mean message [real], and the record.
+        """
+        moment = self.transmitters.moment(round_, turn, realisation, motion)
+        senders = tf.reduce_sum(self.senders.everybody(moment) * tf.cast(present, tf.float32))
+        mean = tf.math.divide_no_nan(tf.reduce_sum(messages.reals, axis=0), senders)
+        energy = tf.where(messages.sent_norms > 0, budget, 0.0)[:, 0]  # [worker]
+        return mean, self.record(
+            worker_energy=energy,
+            # code words are independent: their energies add up, on every antenna
+            signal=self.settings.channel.antennas * tf.reduce_sum(energy),
+            error=tf.zeros([]),
+            reference=tf.reduce_sum(tf.square(mean)),
+            silent=tf.zeros([]),
+            senders=senders,
+            papr_db=tf.zeros([]),
+        )

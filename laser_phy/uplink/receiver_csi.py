@@ -1,0 +1,110 @@
+"""What the receiver learns of the channel in a round, worker by worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from laser_phy.channels import Grid
+from laser_phy.core.lazy import tf
+from laser_phy.phy.pilots import Motion, Sounding, Timeline
+from laser_phy.receivers import Observed
+from laser_phy.uplink.settings import UplinkSettings
+from laser_phy.uplink.transmitter import Moment, Transmitters
+
+
+class Observer:
+    """The receiver's knowledge: perfect, from pilots of each worker, or from one common pilot.
+
+    `Observed` is summed up over workers. With a common pilot `total` holds the sum of the pilots
+    [antenna, pilot symbol, comb] until `finish` adds the noise and estimates.
+
+    Args:
+        settings: of the uplink.
+        grid: of the round.
+        timeline: elements at which the channel is looked at.
+        transmitters: whose channels they are.
+    """
+
+    def __init__(
+        self, settings: UplinkSettings, grid: Grid, timeline: Timeline, transmitters: Transmitters
+    ) -> None:
+        self.receiver, self.csi = settings.receiver, settings.csi.receiver
+        self.transmitters, self.symbols = transmitters, timeline.symbols
+        aligned = settings.power_control.aligns or not settings.channel.fading
+        self.informed = self.csi.of_gain and (not self.csi.pilots or settings.receiver_sounds)
+        """The receiver goes by what it sees, and not by the law."""
+        self.learns = set(self.receiver.learns(aligned)) if self.informed else set()
+        self.sounding: Sounding | None = None
+        if settings.receiver_sounds:
+            self.sounding = Sounding(
+                self.csi, "receiver", grid, timeline, grid.times, timeline.used[: self.symbols],
+                transmitters.workers if self.receiver.needs == "each" else 1,
+                getattr(settings.channel, "wavelength_m", None),
+            )  # fmt: skip
+
+    @property
+    def common(self) -> bool:
+        """One pilot common to all workers shows the sum channel."""
+        return self.sounding is not None and self.receiver.needs == "sum"
+
+    def of(self, moment: Moment, worker: Any, response: Any, precoding: Any) -> Observed:
+        """What one worker adds.
+
+        Args:
+            response: of `Transmitters.look`.
+            precoding: [used element] b, data first and then, where there are pilots, theirs.
+        """
+        heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
+        if self.sounding is not None and self.learns:
+            sounded = self.transmitters.sounded(self.sounding, moment, worker, response)
+            pilots = self.sounding.pilots(sounded * precoding[self.symbols :], worker)
+            if self.common:
+                return self._seen(heard, pilots)
+            seed = self.transmitters.seed("uplink pilots", moment, worker)
+            estimate = self.sounding.estimate(pilots, seed, worker)
+            return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.motion))
+        if self.csi.pilots:
+            return self._seen(heard, None)
+        known = self.csi.view(self.transmitters.used(response)[:, : self.symbols])
+        return self._seen(heard, None if known is None else known * precoding[: self.symbols])
+
+    def _seen(self, heard: Any, arriving: Any) -> Observed:
+        absent = tf.zeros([0])  # and not None, which a loop cannot carry
+        seen = Observed(heard if "heard" in self.learns else absent, absent, absent, absent)
+        if arriving is None:
+            return seen
+        if "total" in self.learns:
+            seen = seen._replace(total=arriving)
+        if "squares" in self.learns and not self.common:
+            behind = self.receiver.beam_gain(arriving)
+            seen = seen._replace(squares=tf.square(tf.abs(behind)))
+        if "outer" in self.learns:
+            column = tf.transpose(arriving)[:, :, tf.newaxis]  # symbol, antenna, 1
+            seen = seen._replace(outer=tf.matmul(column, column, adjoint_b=True))
+        return seen
+
+    def finish(self, moment: Moment, observed: Observed, senders: Any) -> Observed:
+        """What the receiver knows, from the sums over workers."""
+        if not self.common or "total" not in self.learns:
+            return observed
+        assert self.sounding is not None
+        seed = self.transmitters.seed("uplink pilots", moment, 0)
+        estimate = self.sounding.estimate(observed.total, seed)
+        power = self._power * senders
+        squares = tf.fill([self.symbols], power)  # a common pilot shows no single worker
+        total = self.sounding.shrunk(estimate, power, moment.motion)
+        return observed._replace(total=total, squares=squares)
+
+    def error(self, motion: Motion, senders: Any) -> Any:
+        """Variance of the error of what is known: of one worker's channel, or of the sum."""
+        if self.sounding is None:
+            return 0.0
+        power = self._power * (senders if self.common else 1.0)
+        return self.sounding.error_of(power, motion)
+
+    @property
+    def _power(self) -> float:
+        """E|h b|^2 of a worker."""
+        return float(np.float32(self.transmitters.statistics.square))
