@@ -4,6 +4,8 @@ A new kind is one file with a `Channel` class, and its name in `KINDS` below. Im
 imports neither sionna nor tensorflow: the settings are light, `build` does the heavy work.
 """
 
+from typing import Any
+
 from laser_phy.channels.awgn import Awgn
 from laser_phy.channels.base import Channel, Fading
 from laser_phy.channels.cdl import Cdl
@@ -15,10 +17,10 @@ from laser_phy.channels.rayleigh import Rayleigh
 from laser_phy.channels.rician import Rician
 from laser_phy.channels.site import Site, save_site
 from laser_phy.channels.tdl import Tdl
-from laser_phy.core.settings import one_of
+from laser_phy.core.kinds import Family
 
-KINDS = (Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma, Site, Cir)
-AnyChannel = one_of(*KINDS)
+KINDS = Family("channel", Channel, Ideal, Awgn, Rayleigh, Rician, Tdl, Cdl, Umi, Uma, Site, Cir)
+AnyChannel: Any = KINDS.field
 
 __all__ = [
     "KINDS",

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Literal
 from laser_phy.channels.gain_law import Constant, GainLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.core.constants import NOISE_VARIANCE
+from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings, setting
+from laser_phy.core.settings import setting
 
 
-class Channel(Settings):
+class Channel(Kind):
     """Settings of a channel.
 
     Attributes:
@@ -22,7 +23,6 @@ class Channel(Settings):
         noise_variance: complex variance of the noise on a resource element of one antenna.
     """
 
-    name: str
     antennas: int = setting(1, ge=1, le=1024, unit="antennas at the server")
     """Antennas at the server; a worker has one."""
     coherence_rounds: int = setting(1, ge=1, unit="rounds")

@@ -343,7 +343,7 @@ def _show_split(settings: Scenario) -> None:
     from rich.console import Console
 
     from laser_phy.data import DataError, split
-    from laser_phy.experiments.run.experiment import deal
+    from laser_phy.experiments.run.experiment import load_data
 
     if not split.is_worth_a_look(settings):
         return
@@ -351,7 +351,7 @@ def _show_split(settings: Scenario) -> None:
         typer.echo("The split over the workers is shown by `run`, which loads the data.", err=True)
         return
     try:
-        Console(stderr=True).print(split.table(deal(settings)))
+        Console(stderr=True).print(split.table(load_data(settings)))
     except DataError as error:
         typer.echo(f"The split over the workers cannot be shown yet: {error}", err=True)
 

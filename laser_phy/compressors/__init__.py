@@ -13,10 +13,10 @@ from laser_phy.compressors.laser import Laser
 from laser_phy.compressors.random_k import RandomK
 from laser_phy.compressors.signum import Signum
 from laser_phy.compressors.sketch import Sketch
-from laser_phy.core.settings import one_of
+from laser_phy.core.kinds import Family
 
-KINDS = (Laser, Identity, RandomK, Sketch, Signum, ADsgd, Digital)
-AnyCompressor: Any = one_of(*KINDS)
+KINDS = Family("compressor", Compressor, Laser, Identity, RandomK, Sketch, Signum, ADsgd, Digital)
+AnyCompressor: Any = KINDS.field
 
 __all__ = [
     "KINDS",

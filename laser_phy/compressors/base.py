@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings
 
 Shapes = Sequence[tuple[int, ...]]
 Tensors = list[Any]
@@ -34,7 +34,7 @@ class Message(NamedTuple):
         return Message(*[tf.where(sends, part, tf.zeros_like(part)) for part in self])
 
 
-class Compressor(Settings):
+class Compressor(Kind):
     """Settings of a compressor.
 
     Attributes:
@@ -42,8 +42,6 @@ class Compressor(Settings):
     """
 
     analog: ClassVar[bool] = True
-
-    name: str
 
     def build(self, shapes: Shapes, key: int) -> Codec:
         """The codec for tensors of these shapes; `key` seeds whatever it draws."""
@@ -113,7 +111,7 @@ class Codec(ABC):
         """Bits of a round's message as a digital one; `state` is funded."""
         return self.bits_per_real * self.round_size
 
-    def in_words(self, energy: float, workers: int, noise: float) -> list[str]:
+    def notes(self, energy: float, workers: int, noise: float) -> list[str]:
         """What is worth knowing before a run at this energy, in sentences; as for `funded`."""
         return []
 
@@ -139,7 +137,7 @@ class Codec(ABC):
         """
         return np.asarray(self.phases[phase], np.float32)
 
-    def followers(self, phase: int) -> np.ndarray:
+    def second_pass_sizes(self, phase: int) -> np.ndarray:
         """[block] reals that a later pass of the round sends for the same matrix; 0 for none."""
         return np.zeros(len(self.phases[phase]), np.float32)
 
@@ -166,7 +164,7 @@ class Codec(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} sends once a round.")
 
-    def sit_out(self, gradients: Tensors, memory: Any) -> Any:
+    def skip_round(self, gradients: Tensors, memory: Any) -> Any:
         """Memory of a worker that sends nothing in this round: nothing of the gradient is lost.
 
         Args:

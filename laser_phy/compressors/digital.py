@@ -98,7 +98,7 @@ class DigitalCodec(FeedbackCodec):
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
         return self.shaped(tf.split(reals, self.sizes)), state
 
-    def in_words(self, energy: float, workers: int, noise: float) -> list[str]:
+    def notes(self, energy: float, workers: int, noise: float) -> list[str]:
         bits = float(self.capacity(energy, workers, noise))
         entries = int(most_entries(self.size, bits))
         if entries:

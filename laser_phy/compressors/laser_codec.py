@@ -70,9 +70,9 @@ class LaserCodec(Codec):
                 blocks.append(size)
         return tuple(blocks)
 
-    def followers(self, phase: int) -> np.ndarray:
+    def second_pass_sizes(self, phase: int) -> np.ndarray:
         if not self.both or phase == RIGHT:
-            return super().followers(phase)
+            return super().second_pass_sizes(phase)
         right = iter(self.factor_shapes[RIGHT])
         reals: list[int] = []
         for compressed in self.compressed:
@@ -140,7 +140,7 @@ class LaserCodec(Codec):
         message = self._message(phase, matrices, factors, [])
         return message, self._kept(phase, matrices, factors, state, memory)
 
-    def sit_out(self, gradients: Tensors, memory: Any) -> Any:
+    def skip_round(self, gradients: Tensors, memory: Any) -> Any:
         if not self.error_feedback or not self.matrices:
             return tf.zeros_like(memory)
         return memory + self._join(self._only(True, gradients))

@@ -92,7 +92,10 @@ class Place:
     @property
     def kinds(self) -> tuple[type[BaseModel], ...]:
         """The settings classes that may stand here, in order."""
-        return tuple(_classes(self.annotation))
+        ours = tuple(_classes(self.annotation))
+        if self.field is None or self.union or self.annotation is not self.field.annotation:
+            return ours
+        return ours + tuple(kind for part in self.field.metadata for kind in _brought(part))
 
     @property
     def names(self) -> list[str]:
@@ -141,6 +144,13 @@ def _classes(annotation: Any) -> Iterator[type[BaseModel]]:
     elif get_origin(annotation) not in (dict, tuple, list, Literal):
         for part in get_args(annotation):
             yield from _classes(part)
+            yield from _brought(part)
+
+
+def _brought(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Kinds of users, of a field that is open to them (`laser_phy.core.kinds.Open`)."""
+    for brought in getattr(getattr(annotation, "family", None), "brought", {}).values():
+        yield brought.kind
 
 
 def _element(annotation: Any) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from laser_phy.core.error_messages import problems_of
-from laser_phy.core.errors import Problem, Refusal, tag
+from laser_phy.core.errors import Problem, Refusal
 
 
 class SettingsError(Refusal):
@@ -53,7 +53,7 @@ class Settings(_Refusing):
     def from_config(cls, mapping: Mapping[str, Any]) -> Self:
         """Validate a mapping as a scenario has it (lists for tuples, a name for a kind)."""
         try:
-            # Not in JSON mode: below a `one_of` pydantic forgets it, and refuses lists for tuples.
+            # Not in JSON mode: below a union pydantic forgets it, and refuses lists for tuples.
             return cls.model_validate(plain(mapping))
         except ValidationError as error:
             refusal = SettingsError(problems_of(error, cls), cls.__name__)
@@ -91,18 +91,3 @@ def _name_first(value: Any) -> Any:
         names = {"name": value["name"]} if "name" in value else {}
         return names | {key: _name_first(item) for key, item in value.items() if key != "name"}
     return [_name_first(item) for item in value] if isinstance(value, list) else value
-
-
-def _expand_name(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def one_of(*kinds: type[Settings]) -> Any:
-    """The union of kinds told apart by `name`; a bare string is short for `{name: ...}`."""
-    union: Any = kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007
-    names: Any = Literal[tuple(tag(kind) for kind in kinds)]
-    # The schema, which editors complete from, is to know the short form too.
-    short = BeforeValidator(_expand_name, json_schema_input_type=union | names)
-    if len(kinds) == 1:
-        return Annotated[union, short]
-    return Annotated[union, Field(discriminator="name"), short]

@@ -5,7 +5,7 @@ Settings load at once and import nothing heavy; what runs on TensorFlow loads it
 
 from typing import Any
 
-from laser_phy.core.settings import one_of
+from laser_phy.core.kinds import Family
 from laser_phy.data.augment import AnyAugmentation, CropFlip
 from laser_phy.data.base import Data, DataError, Dataset
 from laser_phy.data.digits import Digits
@@ -27,8 +27,11 @@ from laser_phy.data.partition_view import draw_split, label_counts, split_table
 from laser_phy.data.text import Pydocs, TextDataset, TextFile, Wikitext103
 from laser_phy.data.tokenizers import AnyTokenizer, Bpe, Bytes
 
-DATASETS = (Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103)
-AnyDataset: Any = one_of(*DATASETS)
+DATASETS = Family(
+    "dataset", Dataset,
+    Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103,
+)  # fmt: skip
+AnyDataset: Any = DATASETS.field
 
 __all__ = [
     "DATASETS",

@@ -6,12 +6,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from laser_phy.core.kinds import Family, Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.settings import setting
 from laser_phy.data.base import Array, Batch, Fetch
 
 
-class CropFlip(Settings):
+class Augmentation(Kind):
+    """Settings of a random change of training images."""
+
+
+class CropFlip(Augmentation):
     """Pad with black, cut a random window of the image's own size, mirror half of the images."""
 
     name: Literal["crop_flip"] = "crop_flip"
@@ -56,8 +61,8 @@ class CropFlip(Settings):
         return fetch
 
 
-AUGMENTATIONS = (CropFlip,)
-AnyAugmentation: Any = one_of(*AUGMENTATIONS)
+AUGMENTATIONS = Family("augmentation", Augmentation, CropFlip)
+AnyAugmentation: Any = AUGMENTATIONS.field
 
 
 def plain(x: Array, y: Array) -> Fetch:

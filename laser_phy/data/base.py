@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laser_phy.core.errors import Refusal
-from laser_phy.core.settings import Settings
+from laser_phy.core.kinds import Kind
 
 if TYPE_CHECKING:
     from laser_phy.data.tokenizers import Tokenizer
 
 Array = NDArray[Any]
-Kind = Literal["image", "text"]
+Modality = Literal["image", "text"]
 Batch = tuple[Any, Any]
 Fetch = Callable[[Any, Any], Batch]
 """`fetch(indices [batch], key [2]) -> (x, y)`: tensors of one batch; the key fixes every draw."""
@@ -38,7 +38,7 @@ class Data:
     """
 
     name: str
-    kind: Kind
+    kind: Modality
     x_train: Array
     y_train: Array
     x_test: Array
@@ -58,10 +58,10 @@ class Data:
         return tuple(self.x_train.shape[1:])
 
 
-class Dataset(Settings):
+class Dataset(Kind):
     """What every kind of data set has."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[Modality]
 
     def load(self, seed: int = 0) -> Data:
         """Read everything into memory.

@@ -10,7 +10,7 @@ from pydantic import field_validator
 
 from laser_phy.core.settings import Settings, setting
 from laser_phy.data.augment import AnyAugmentation, CropFlip
-from laser_phy.data.base import Array, Data, DataError, Dataset, Kind, Sampler, evenly_spaced
+from laser_phy.data.base import Array, Data, DataError, Dataset, Modality, Sampler, evenly_spaced
 
 
 class Raw(NamedTuple):
@@ -62,7 +62,7 @@ class Normalize(Settings):
 class ImageDataset(Dataset):
     """A data set of images with one class each."""
 
-    kind: ClassVar[Kind] = "image"
+    kind: ClassVar[Modality] = "image"
     # (training, test) examples, where every copy of the data set has the same number
     sizes: ClassVar[tuple[int, int] | None] = None
 

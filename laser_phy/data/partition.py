@@ -7,14 +7,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 from laser_phy.data.base import Array, DataError
 
 Shards = list[NDArray[np.int64]]
 _STREAM = 0x5041  # keeps these draws apart from others made from the same seed
 
 
-class Partition(Settings):
+class Partition(Kind):
     """A way to deal examples out to workers. No example goes to two workers."""
 
     needs_classes: ClassVar[bool] = False
@@ -141,8 +142,8 @@ class ByLabel(Partition):
         return examples // (workers * self.shards_per_worker) * self.shards_per_worker
 
 
-PARTITIONS = (Iid, Dirichlet, ByLabel)
-AnyPartition: Any = one_of(*PARTITIONS)
+PARTITIONS = Family("partition", Partition, Iid, Dirichlet, ByLabel)
+AnyPartition: Any = PARTITIONS.field
 
 
 def check_batch(smallest: int, batch_size: int, worker: int | None = None) -> None:

@@ -15,7 +15,7 @@ from laser_phy.data.partition_view import draw_split, split_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from laser_phy.experiments.run.experiment import Dealt
+    from laser_phy.experiments.run.experiment import PartitionedData
     from laser_phy.experiments.scenario import Scenario
 
 
@@ -29,17 +29,17 @@ def needs_no_download(scenario: Scenario) -> bool:
     return not isinstance(scenario.task.dataset, Downloaded)
 
 
-def table(dealt: Dealt) -> Table:
+def table(dealt: PartitionedData) -> Table:
     """A row a worker."""
     return split_table(*_dealt(dealt))
 
 
-def draw(dealt: Dealt, path: Path) -> None:
+def draw(dealt: PartitionedData, path: Path) -> None:
     """Bars, a worker each, in a file."""
     draw_split(*_dealt(dealt)).savefig(path, dpi=110)
 
 
-def _dealt(dealt: Dealt) -> tuple[Array, Shards, int, tuple[str, ...]]:
+def _dealt(dealt: PartitionedData) -> tuple[Array, Shards, int, tuple[str, ...]]:
     """Labels, shards, number and names of classes."""
     data = dealt.data
     shards = [shard.astype(np.int64) for shard in dealt.feed.shards]

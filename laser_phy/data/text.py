@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.settings import setting
-from laser_phy.data.base import Data, DataError, Dataset, Kind, evenly_spaced
+from laser_phy.data.base import Data, DataError, Dataset, Modality, evenly_spaced
 from laser_phy.data.tokenizers import AnyTokenizer, Bytes
 from laser_phy.data.windows import random_windows, windows
 
@@ -14,7 +14,7 @@ from laser_phy.data.windows import random_windows, windows
 class TextDataset(Dataset):
     """Text cut into sequences of tokens. The first part trains, the last part tests."""
 
-    kind: ClassVar[Kind] = "text"
+    kind: ClassVar[Modality] = "text"
 
     tokenizer: AnyTokenizer = setting(Bytes(), example="bytes")
     """From text to tokens."""

@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 from laser_phy.data.base import DataError
 
 _PIECE = 1 << 20  # characters that are encoded at a time
@@ -73,7 +74,15 @@ class BpeTokenizer:
         return self._state
 
 
-class Bytes(Settings):
+class TokenizerSettings(Kind):
+    """Settings of a tokenizer."""
+
+    def fit(self, text: str) -> Tokenizer:
+        """The tokenizer for a training text."""
+        raise NotImplementedError
+
+
+class Bytes(TokenizerSettings):
     """A token is a byte: 256 tokens, no training, no library."""
 
     name: Literal["bytes"] = "bytes"
@@ -83,7 +92,7 @@ class Bytes(Settings):
         return ByteTokenizer()
 
 
-class Bpe(Settings):
+class Bpe(TokenizerSettings):
     """Byte pair encoding, trained on the training text, without network, and kept in a cache.
 
     The same text, settings and version of the tokenizers library give the same tokenizer.
@@ -116,8 +125,8 @@ class Bpe(Settings):
         return BpeTokenizer(state)
 
 
-TOKENIZERS = (Bytes, Bpe)
-AnyTokenizer: Any = one_of(*TOKENIZERS)
+TOKENIZERS = Family("tokenizer", TokenizerSettings, Bytes, Bpe)
+AnyTokenizer: Any = TOKENIZERS.field
 
 
 def _train(text: str, vocabulary: int) -> str:

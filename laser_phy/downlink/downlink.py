@@ -12,11 +12,11 @@ import tensorflow as tf
 from laser_phy.channels.awgn import Noise
 from laser_phy.core.random_streams import stream_key
 from laser_phy.downlink.settings import Directed, IdealDownlink
-from laser_phy.downlink.worker_receiver import Listeners
-from laser_phy.phy.layout import Layout
+from laser_phy.downlink.worker_receiver import WorkerReceiver
+from laser_phy.phy.layout import BlockLayout
 from laser_phy.phy.ofdm import to_reals, to_symbols
 from laser_phy.power import mean_shares
-from laser_phy.uplink.transmitter import Moment
+from laser_phy.uplink.transmitter import Transmission
 
 
 class Signal(NamedTuple):
@@ -32,10 +32,10 @@ class Signal(NamedTuple):
     symbols: Any
     budget: Any
     amplitude: Any
-    moment: Moment
+    moment: Transmission
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     """What one worker made of it.
 
     Attributes:
@@ -85,10 +85,10 @@ class Downlink(keras.layers.Layer):
         self.workers = workers
         if not self.ideal:
             settings = self.settings
-            self.layouts = [Layout(blocks) for blocks in phases]
+            self.layouts = [BlockLayout(blocks) for blocks in phases]
             key = stream_key(seed, "downlink")
             self.listeners = [
-                Listeners(settings, layout.symbols, key, workers) for layout in self.layouts
+                WorkerReceiver(settings, layout.symbols, key, workers) for layout in self.layouts
             ]
             self.noise = Noise(stream_key(seed, "downlink_noise"), settings.channel.noise_variance)
             self.energy = self._scalar("energy", self.energy_budget)
@@ -119,7 +119,7 @@ class Downlink(keras.layers.Layer):
             moment=self.listeners[phase].moment(round_, self.speed_mps.value),
         )
 
-    def receive(self, phase: int, signal: Signal, reals: Any, worker: Any) -> Heard:
+    def receive(self, phase: int, signal: Signal, reals: Any, worker: Any) -> Received:
         """Worker `worker`'s estimate; `reals` is what was sent, for the diagnostics alone."""
         layout, settings = self.layouts[phase], self.settings
         listeners, moment = self.listeners[phase], signal.moment
@@ -130,13 +130,13 @@ class Downlink(keras.layers.Layer):
         symbols = received * settings.receiver.weight(gain, prior, disturbance)
         estimate = to_reals(symbols, layout.size)
         estimate = tf.math.divide_no_nan(estimate, layout.per_real(signal.amplitude))
-        return Heard(
+        return Received(
             reals=estimate,
             error=tf.reduce_sum(tf.square(estimate - reals)),
             signal=tf.reduce_sum(tf.square(tf.abs(arriving))),
         )
 
-    def _prior(self, layout: Layout, budget: Any) -> Any:
+    def _prior(self, layout: BlockLayout, budget: Any) -> Any:
         """[symbol] mean energy of a sent symbol: a block's energy over its reals, two a symbol."""
         pairs = to_symbols(layout.per_real(budget / tf.constant(layout.blocks, tf.float32)))
         return tf.math.real(pairs) + tf.math.imag(pairs)

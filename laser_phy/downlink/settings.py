@@ -7,25 +7,26 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from laser_phy.channels import AnyChannel, Tdl
+from laser_phy.core.kinds import Family, Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.settings import Settings, setting
 from laser_phy.phy.csi import AnyListenerCsi, Perfect
 from laser_phy.phy.ofdm import Ofdm
 from laser_phy.power import Energy
 
 
-class IdealDownlink(Settings):
+class DownlinkKind(Kind):
+    """Settings of a downlink."""
+
+
+class IdealDownlink(DownlinkKind):
     """Every worker receives exactly what the server decoded, as in the paper."""
 
     name: Literal["ideal"] = "ideal"
 
 
-class ZeroForcing(Settings):
-    """s = y / h where |h|^2 >= floor, else 0: error no / |h|^2 a symbol."""
-
-    name: Literal["zero_forcing"] = "zero_forcing"
-    floor: float = setting(0.01, ge=0, le=100, unit="power gain, linear")
-    """Power gain below which an element is read as 0: 1/|h|^2 has no mean under Rayleigh fading."""
+class Equalizer(Kind):
+    """How a worker reads what it hears."""
 
     def weight(self, gain: Any, prior: Any, noise_variance: Any) -> Any:
         """[symbol] complex64 that a received symbol is multiplied by.
@@ -36,11 +37,22 @@ class ZeroForcing(Settings):
             noise_variance: [symbol] or scalar complex variance of what disturbs it: noise, and
                 symbols through what is not known of the channel.
         """
+        raise NotImplementedError
+
+
+class ZeroForcing(Equalizer):
+    """s = y / h where |h|^2 >= floor, else 0: error no / |h|^2 a symbol."""
+
+    name: Literal["zero_forcing"] = "zero_forcing"
+    floor: float = setting(0.01, ge=0, le=100, unit="power gain, linear")
+    """Power gain below which an element is read as 0: 1/|h|^2 has no mean under Rayleigh fading."""
+
+    def weight(self, gain: Any, prior: Any, noise_variance: Any) -> Any:
         strong = tf.square(tf.abs(gain)) >= self.floor
         return tf.where(strong, tf.math.reciprocal_no_nan(gain), tf.zeros_like(gain))
 
 
-class Lmmse(Settings):
+class Lmmse(Equalizer):
     """s = h* e y / (|h|^2 e + no + e c), e the mean energy of a symbol: shrinks what is weak.
 
     c is the variance of the error of h, 0 with perfect CSI.
@@ -49,12 +61,15 @@ class Lmmse(Settings):
     name: Literal["lmmse"] = "lmmse"
 
     def weight(self, gain: Any, prior: Any, noise_variance: Any) -> Any:
-        """[symbol] complex64 that a received symbol is multiplied by; arguments as above."""
         power = tf.square(tf.abs(gain)) * prior + noise_variance
         return tf.math.conj(gain) * tf.cast(tf.math.divide_no_nan(prior, power), gain.dtype)
 
 
-class Broadcast(Settings):
+EQUALIZERS = Family("downlink.receiver", Equalizer, ZeroForcing, Lmmse)
+AnyEqualizer: Any = EQUALIZERS.field
+
+
+class Broadcast(DownlinkKind):
     """Analog broadcast through a channel to every worker (Amiri, Gunduz, Kulkarni, Poor 2020).
 
     Each worker keeps what it received, so the workers' replicas of the model drift apart.
@@ -77,7 +92,7 @@ class Broadcast(Settings):
     """What is between server and workers; independent of the uplink's."""
     csi: AnyListenerCsi = setting(Perfect())
     """What every worker knows of its channel; pilots are the server's, one for all workers."""
-    receiver: one_of(ZeroForcing, Lmmse) = setting(Lmmse())  # type: ignore[valid-type]
+    receiver: AnyEqualizer = setting(Lmmse())
     """How a worker reads what it hears."""
 
     @property
@@ -99,8 +114,8 @@ class Broadcast(Settings):
         return self
 
 
-KINDS = (IdealDownlink, Broadcast)
-DownlinkSettings: Any = one_of(*KINDS)
+KINDS = Family("downlink", DownlinkKind, IdealDownlink, Broadcast)
+DownlinkSettings: Any = KINDS.field
 
 
 class Directed(Settings):

@@ -12,14 +12,14 @@ from laser_phy.core.constants import NOISE_VARIANCE
 from laser_phy.core.random_streams import stateless_seed
 from laser_phy.downlink.settings import Broadcast
 from laser_phy.phy.ofdm import spread
-from laser_phy.phy.pilots import Motion, Sounding, timeline_of
-from laser_phy.uplink.transmitter import INNOVATION, Moment
+from laser_phy.phy.pilots import Mobility, PilotEstimates, channel_sampling
+from laser_phy.uplink.transmitter import INNOVATION, Transmission
 
 SIDE = "receiver"
 """What a worker is on the way back, of the two sides of a link."""
 
 
-class Listeners:
+class WorkerReceiver:
     """K workers who hear one kind of round.
 
     All gains are behind the server's common beam w = 1/sqrt(M), as on the uplink. Knowledge from
@@ -37,13 +37,13 @@ class Listeners:
         self.channel, self.csi, self.key = channel, csi, key
         self.grid = round_grid(settings.ofdm, symbols, pilots=settings.pilots)
         elements = spread(symbols, self.grid.elements)
-        self.timeline = timeline_of({SIDE: csi}, channel, self.grid, elements)
+        self.timeline = channel_sampling({SIDE: csi}, channel, self.grid, elements)
         self.elements = self.timeline.elements[:symbols]
         self.fading = channel.build(self.timeline.grid, key, workers)
-        self.sounding: Sounding | None = None
+        self.sounding: PilotEstimates | None = None
         if settings.pilots:
             self._powers = np.array([law.mean for law in self.fading.laws()], np.float32)
-            self.sounding = Sounding(
+            self.sounding = PilotEstimates(
                 csi, SIDE, self.grid, self.timeline, self.grid.times,
                 self.timeline.used[:symbols], 1, getattr(channel, "wavelength_m", None),
             )  # fmt: skip
@@ -56,12 +56,12 @@ class Listeners:
         elements = len(self.grid.pilot_times) * len(self.grid.frequencies_hz)
         return elements * NOISE_VARIANCE / self.sounding.csi.error
 
-    def moment(self, round_: Any, speed_mps: Any) -> Moment:
+    def moment(self, round_: Any, speed_mps: Any) -> Transmission:
         """The moment of round `round_`."""
         realisation = round_ // self.channel.coherence_rounds
-        motion = Motion(speed_mps, receiver_age_s=getattr(self.csi, "age_s", 0.0))
+        motion = Mobility(speed_mps, receiver_age_s=getattr(self.csi, "age_s", 0.0))
         draw = self.fading.draw
-        return Moment(
+        return Transmission(
             round=round_,
             turn=0,
             motion=motion,
@@ -74,7 +74,7 @@ class Listeners:
     def _innovates(self) -> bool:
         return self.sounding is not None and self.sounding.innovates
 
-    def listen(self, moment: Moment, worker: Any, symbols: Any) -> tuple[Any, Any, Any]:
+    def listen(self, moment: Transmission, worker: Any, symbols: Any) -> tuple[Any, Any, Any]:
         """What arrives at a worker of the server's `symbols` [symbol], and what it knows.
 
         Returns:
@@ -91,19 +91,21 @@ class Listeners:
         known = self._estimate(self.sounding, moment, worker, response)
         return arriving, known, self.sounding.error_of(self._power(worker), moment.motion)
 
-    def _response(self, moment: Moment, worker: Any) -> Any:
+    def _response(self, moment: Transmission, worker: Any) -> Any:
         if moment.times is None:
             return self.fading.response(moment.state, worker)
         return self.fading.response_at(moment.state, worker, moment.times)
 
-    def _through(self, moment: Moment, worker: Any, symbols: Any) -> Any:
+    def _through(self, moment: Transmission, worker: Any, symbols: Any) -> Any:
         """[symbol] of the waveform that arrives."""
         places = self.elements[:, np.newaxis]
         placed = tf.scatter_nd(places, symbols, [self.timeline.grid.elements])
         heard = self.fading.propagate(moment.state, worker, placed)
         return tf.gather(self._beam(heard), self.elements)
 
-    def _estimate(self, sounding: Sounding, moment: Moment, worker: Any, response: Any) -> Any:
+    def _estimate(
+        self, sounding: PilotEstimates, moment: Transmission, worker: Any, response: Any
+    ) -> Any:
         """[symbol] channel, from noisy pilots through `response` [timeline element]."""
         sounded = tf.gather(response, sounding.source)[tf.newaxis]
         if sounding.innovates:

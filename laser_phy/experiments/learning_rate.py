@@ -9,10 +9,11 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 
 
-class Schedule(Settings):
+class Schedule(Kind):
     """What every course of the learning rate has."""
 
     def build(self, learning_rate: float, rounds: int, rounds_per_epoch: int) -> Any:
@@ -81,5 +82,5 @@ class Step(Schedule):
         return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
 
 
-KINDS = (Constant, OneCycle, Step)
-AnySchedule: Any = one_of(*KINDS)
+KINDS = Family("learning_rate", Schedule, Constant, OneCycle, Step)
+AnySchedule: Any = KINDS.field

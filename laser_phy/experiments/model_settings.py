@@ -6,14 +6,15 @@ import itertools
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from laser_phy.core.settings import Settings, one_of, setting
-from laser_phy.data.base import Data, DataError, Kind
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
+from laser_phy.data.base import Data, DataError, Modality
 
 
-class Model(Settings):
+class Model(Kind):
     """What every kind of model has."""
 
-    takes: ClassVar[tuple[Kind, ...]] = ("image",)
+    takes: ClassVar[tuple[Modality, ...]] = ("image",)
 
     def build(self, data: Data, seed: int) -> Any:
         """The `keras.Model`, with logits for the classes of `data`.
@@ -80,7 +81,7 @@ class Gpt(Model):
     """A language model of GPT-2's shape; 123,980,544 parameters with preset `gpt2`."""
 
     name: Literal["gpt"] = "gpt"
-    takes: ClassVar[tuple[Kind, ...]] = ("text",)
+    takes: ClassVar[tuple[Modality, ...]] = ("text",)
     preset: Literal["nano", "mini", "gpt2"] = "nano"
     """Sizes to start from; each of those below replaces one of them."""
     layers: int | None = setting(None, ge=1, le=1024, unit="blocks")
@@ -121,7 +122,7 @@ class KerasFile(Model):
     name: Literal["keras"] = "keras"
     path: str = setting(min_length=1, example="model.keras")
     """The file that `model.save(path)` wrote."""
-    takes: ClassVar[tuple[Kind, ...]] = ("image", "text")
+    takes: ClassVar[tuple[Modality, ...]] = ("image", "text")
 
     def _build(self, data: Data, seed: int) -> Any:
         import keras
@@ -176,5 +177,5 @@ def _output_shape(model: Any, data: Data, path: Path) -> Any:
     return getattr(output, "shape", output)
 
 
-MODELS = (Linear, Mlp, Resnet18, Gpt, KerasFile)
-AnyModel: Any = one_of(*MODELS)
+MODELS = Family("model", Model, Linear, Mlp, Resnet18, Gpt, KerasFile)
+AnyModel: Any = MODELS.field

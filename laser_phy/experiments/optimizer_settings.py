@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 from laser_phy.experiments.learning_rate import AnySchedule, Constant
 
-Kind = Literal["normalization", "bias", "embedding"]
+Undecayed = Literal["normalization", "bias", "embedding"]
 
 
-class Optimizer(Settings):
+class Optimizer(Kind):
     """What every optimizer has."""
 
     learning_rate: float = setting(0.01, gt=0, le=1e3)
@@ -42,7 +43,7 @@ class Sgd(Optimizer):
     """Nesterov's form of the momentum."""
     weight_decay: float = setting(0.0, ge=0, le=1)
     """L2 penalty: this times the weights is added to the gradient, as PyTorch's SGD does."""
-    weight_decay_skips: tuple[Kind, ...] = setting((), example="[normalization, bias]")
+    weight_decay_skips: tuple[Undecayed, ...] = setting((), example="[normalization, bias]")
     """Weights that do not decay, by what they are for."""
 
     def _build(self, rate: Any) -> Any:
@@ -89,7 +90,7 @@ class AdamW(_Moments):
     name: Literal["adamw"] = "adamw"
     weight_decay: float = setting(0.01, ge=0, le=1)
     """Share of the weights, times the learning rate, that is taken off at every step."""
-    weight_decay_skips: tuple[Kind, ...] = setting((), example="[normalization, bias]")
+    weight_decay_skips: tuple[Undecayed, ...] = setting((), example="[normalization, bias]")
     """Weights that do not decay, by what they are for."""
 
     def _build(self, rate: Any) -> Any:
@@ -105,5 +106,5 @@ class AdamW(_Moments):
         )
 
 
-OPTIMIZERS = (Sgd, Adam, AdamW)
-AnyOptimizer: Any = one_of(*OPTIMIZERS)
+OPTIMIZERS = Family("optimizer", Optimizer, Sgd, Adam, AdamW)
+AnyOptimizer: Any = OPTIMIZERS.field

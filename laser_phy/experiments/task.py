@@ -84,7 +84,7 @@ class Task(Settings):
     def _text_has_no_classes(self) -> Self:
         if self.dataset.kind == "text" and self.partition.needs_classes:
             raise ValueError(
-                f"partition must be iid with text, which has no classes to deal out; "
+                f"partition must be iid with text, which has no classes to load_data out; "
                 f"got {self.partition.name!r}."
             )
         return self

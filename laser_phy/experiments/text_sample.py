@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from laser_phy.core.settings import Settings, setting
 
 if TYPE_CHECKING:
-    from laser_phy.experiments.run.experiment import Assembly
+    from laser_phy.experiments.run.experiment import Experiment
 
 
 class Sample(Settings):
@@ -20,7 +20,7 @@ class Sample(Settings):
     temperature: float = setting(0.8, ge=0, le=100)
     """1 draws from the model's own probabilities, less is safer, 0 takes the most probable."""
 
-    def write(self, assembly: Assembly) -> str:
+    def write(self, assembly: Experiment) -> str:
         """Prompt and what follows, by the running mean of the weights where there is one.
 
         Raises:

@@ -9,7 +9,7 @@ from laser_phy.core.lazy import tf
 from laser_phy.phy.ofdm import symbols_of
 
 
-class Layout:
+class BlockLayout:
     """Blocks one after the other, and the symbols that carry them.
 
     Args:

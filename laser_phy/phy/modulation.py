@@ -10,7 +10,7 @@ from laser_phy.phy.ofdm import symbols_of, to_reals, to_symbols
 from laser_phy.receivers import Energy, Receiver
 
 
-class Amplitudes:
+class LinearModulation:
     """s[n] = a (x[2n] + j x[2n+1]), of energy a^2 x^2 a real.
 
     Attributes:
@@ -49,7 +49,7 @@ class Amplitudes:
         return tf.math.real(pairs) + tf.math.imag(pairs)
 
 
-class Energies(Amplitudes):
+class EnergyModulation(LinearModulation):
     """|s+|^2 = a max(x, 0) / L on L symbols, |s-|^2 = a max(-x, 0) / L on L more, random phases.
 
     The energy of a real is a |x|; the difference of the two energies is a x.
@@ -99,7 +99,7 @@ class Energies(Amplitudes):
         return parts[:, 0] - parts[:, 1]
 
 
-class Levels(Energies):
+class AffineEnergyModulation(EnergyModulation):
     """|s|^2 = a (x + c) / L on L symbols with random phases, c >= max |x| of all workers.
 
     The caller adds c before and takes it away behind.
@@ -118,8 +118,10 @@ class Levels(Energies):
         return parts[:, 0]
 
 
-def mapping_of(receiver: Receiver) -> Amplitudes:
+def mapping_of(receiver: Receiver) -> LinearModulation:
     """How the reals lie on the symbols that this receiver reads."""
     if not isinstance(receiver, Energy):
-        return Amplitudes()
-    return (Energies if receiver.code == "signed" else Levels)(receiver.length)
+        return LinearModulation()
+    return (EnergyModulation if receiver.code == "signed" else AffineEnergyModulation)(
+        receiver.length
+    )

@@ -14,7 +14,7 @@ from laser_phy.core.lazy import tf
 from laser_phy.phy.csi import Estimated, Knowledge, Outdated
 
 
-class Motion(NamedTuple):
+class Mobility(NamedTuple):
     """What moves the channel and ages its knowledge; float32 scalars that schedules may change.
 
     Attributes:
@@ -31,7 +31,7 @@ class Motion(NamedTuple):
         return self.transmitter_age_s if side == "transmitter" else self.receiver_age_s
 
 
-class Timeline:
+class ChannelSampling:
     """The resource elements at which the channel of a round must be known.
 
     Data, and the pilots that are sent in the round, lie at their times; what is sounded `age_s`
@@ -70,12 +70,12 @@ class Timeline:
         own = len(self._rows) + list(self.lags).index(side) * len(self._pilots)
         return _all_of(own + np.arange(len(self._pilots)), self.carriers)
 
-    def lag(self, side: str, motion: Motion) -> Any:
+    def lag(self, side: str, motion: Mobility) -> Any:
         """OFDM symbols between a side's sounding and use, int32; 0 to the lag it is built for."""
         lag = tf.math.rint(tf.cast(motion.age_s(side), tf.float32) / self.grid.symbol_duration_s)
         return tf.clip_by_value(tf.cast(lag, tf.int32), 0, self.lags[side])
 
-    def times(self, motion: Motion) -> Any:
+    def times(self, motion: Mobility) -> Any:
         """[time] of `grid`, with what is sounded earlier where its age puts it; None if nothing."""
         if not self.lags:
             return None
@@ -87,16 +87,16 @@ class Timeline:
         return _all_of(np.searchsorted(self._rows, times), self.carriers)
 
 
-def timeline_of(
+def channel_sampling(
     sides: Mapping[str, Knowledge], channel: Any, grid: Grid, symbol_elements: np.ndarray
-) -> Timeline:
+) -> ChannelSampling:
     """The timeline of a round on `channel`; `sides` is what the transmitter and receiver know."""
     lags = {
         side: lag_symbols(knows, grid, channel.moves)
         for side, knows in sides.items()
         if knows.pilots and channel.fading
     }
-    return Timeline(grid, symbol_elements, lags)
+    return ChannelSampling(grid, symbol_elements, lags)
 
 
 def _all_of(rows: np.ndarray, carriers: int) -> np.ndarray:
@@ -110,7 +110,7 @@ def lag_symbols(csi: Knowledge, grid: Grid, moves: bool) -> int:
     return int(np.rint(np.float32(csi.age_s) / np.float32(grid.symbol_duration_s)))
 
 
-class Sounding:
+class PilotEstimates:
     """The pilots of one side.
 
     Args:
@@ -129,7 +129,7 @@ class Sounding:
         csi: Estimated,
         side: str,
         grid: Grid,
-        timeline: Timeline,
+        timeline: ChannelSampling,
         times: np.ndarray,
         elements: np.ndarray,
         combs: int,
@@ -149,13 +149,13 @@ class Sounding:
         """The channel is aged by an innovation, and not by its own motion."""
         return isinstance(self.csi, Outdated) and self._wavelength_m is None
 
-    def aging(self, motion: Motion) -> Any:
+    def aging(self, motion: Mobility) -> Any:
         """J0(2 pi f_d age), the correlation of the channel with itself."""
         if not isinstance(self.csi, Outdated):
             return 1.0
         return tf.math.special.bessel_j0(2 * np.pi * tf.cast(self.turns(motion), tf.float32))
 
-    def turns(self, motion: Motion) -> Any:
+    def turns(self, motion: Mobility) -> Any:
         """f_d age of outdated knowledge: periods of the largest Doppler since the sounding."""
         assert isinstance(self.csi, Outdated)
         if self._wavelength_m is None:
@@ -194,21 +194,21 @@ class Sounding:
         scale = tf.sqrt(power / (power + self._errors))
         return estimate * tf.cast(scale, estimate.dtype)
 
-    def shrunk(self, estimate: Any, power: Any, motion: Motion) -> Any:
+    def shrunk(self, estimate: Any, power: Any, motion: Mobility) -> Any:
         """The estimate that the setting asks for: `ls` as it is, `lmmse` of least error."""
         if self.csi.estimator == "ls":
             return estimate
         factor = self.aging(motion) * power / (power + self._errors)
         return estimate * tf.cast(factor, estimate.dtype)
 
-    def error_of(self, power: Any, motion: Motion) -> Any:
+    def error_of(self, power: Any, motion: Mobility) -> Any:
         """Mean variance of the error of `shrunk`, for something of mean power `power`."""
         aging = self.aging(motion)
         if self.csi.estimator == "ls":
             return self.error + 2 * power * (1 - aging)
         return power * (1 - tf.square(aging) * tf.reduce_mean(power / (power + self._errors)))
 
-    def correlation(self, power: Any, motion: Motion) -> tuple[Any, Any]:
+    def correlation(self, power: Any, motion: Mobility) -> tuple[Any, Any]:
         """Mean of rho and of rho^2 over elements, of the channel and `to_power`'s estimate."""
         squared = tf.square(self.aging(motion)) * power / (power + self._errors)
         sign = tf.sign(self.aging(motion)) if isinstance(self.csi, Outdated) else 1.0

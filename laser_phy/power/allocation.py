@@ -71,20 +71,20 @@ def _wiener(norms: Any, gains: Any, energy: Any, workers: int, correlation: floa
 
 
 def first_pass_shares(
-    allocation: str, sizes: Any, followers: Any, energy: Any, workers: int, default: float
+    allocation: str, sizes: Any, second_pass_sizes: Any, energy: Any, workers: int, default: float
 ) -> Any:
     """[block] share of a block's energy that the first of two passes takes; 1 where one is all.
 
     Args:
         allocation: `optimal` asks `first_factor_share`, the others take `default`.
         sizes: [block] reals of the first pass.
-        followers: [block] reals of the second pass for the same matrix; 0 for none.
+        second_pass_sizes: [block] reals of the second pass for the same matrix; 0 for none.
         energy: [block] for both passes.
         workers: K; the K workers' messages are taken for alike.
         default: share where nothing better is known.
     """
     shares = default * tf.ones_like(energy)
     if allocation == "optimal":
-        best = first_factor_share(sizes, followers, workers**2 * energy)
+        best = first_factor_share(sizes, second_pass_sizes, workers**2 * energy)
         shares = tf.where(best > 0, best, shares)
-    return tf.where(followers > 0, shares, 1.0)
+    return tf.where(second_pass_sizes > 0, shares, 1.0)

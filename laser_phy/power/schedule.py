@@ -11,15 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 
 HIGHEST, LOWEST = 5 / 3, 1 / 3
 
 
-class Schedule(Settings):
+class Schedule(Kind):
     """Settings of a course of the energy."""
-
-    name: str
 
     def factors(self, rounds: int) -> np.ndarray:
         """f(t) = P_t / P for t = 0 to `rounds` - 1, of mean 1.
@@ -90,8 +89,8 @@ class Cosine(_Moving):
         return 1 - (HIGHEST - LOWEST) / 2 * np.sin(np.pi / 2 * position)
 
 
-KINDS = (Constant, Linear, Step, Cosine)
-AnySchedule: Any = one_of(*KINDS)
+KINDS = Family("power.schedule", Schedule, Constant, Linear, Step, Cosine)
+AnySchedule: Any = KINDS.field
 
 
 def course(schedule: Schedule | Callable[[float], float], rounds: int) -> np.ndarray:

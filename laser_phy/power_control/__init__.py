@@ -5,8 +5,8 @@ A new rule is one file with a `PowerControl` class, and its name in `KINDS` belo
 
 from typing import Any
 
-from laser_phy.core.settings import one_of
-from laser_phy.power_control.base import PowerControl, Statistics, common_statistics, precode_to
+from laser_phy.core.kinds import Family
+from laser_phy.power_control.base import PowerControl, RuleMoments, common_moments, precoding_for
 from laser_phy.power_control.inversion import Inversion
 from laser_phy.power_control.joint import Joint
 from laser_phy.power_control.none import NoControl
@@ -15,8 +15,11 @@ from laser_phy.power_control.phase import PhaseOnly
 from laser_phy.power_control.regularized import Regularized
 from laser_phy.power_control.truncated_inversion import TruncatedInversion
 
-KINDS = (NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, PathLoss, Joint)
-AnyPowerControl: Any = one_of(*KINDS)
+KINDS = Family(
+    "power_control", PowerControl,
+    NoControl, Inversion, TruncatedInversion, Regularized, PhaseOnly, PathLoss, Joint,
+)  # fmt: skip
+AnyPowerControl: Any = KINDS.field
 
 __all__ = [
     "KINDS",
@@ -28,8 +31,8 @@ __all__ = [
     "PhaseOnly",
     "PowerControl",
     "Regularized",
-    "Statistics",
+    "RuleMoments",
     "TruncatedInversion",
-    "common_statistics",
-    "precode_to",
+    "common_moments",
+    "precoding_for",
 ]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings
 
 
 class GainLaw(Protocol):
@@ -27,7 +27,7 @@ class GainLaw(Protocol):
         """P(s >= threshold)."""
 
 
-class Statistics(NamedTuple):
+class RuleMoments(NamedTuple):
     """What sender and receiver know beforehand of a rule on a channel.
 
     Attributes:
@@ -45,7 +45,7 @@ class Statistics(NamedTuple):
     power: float
 
 
-class PowerControl(Settings):
+class PowerControl(Kind):
     """Settings of a rule b(h).
 
     Most rules need one worker's channel at a time. One that `plans` gets the power gains of all
@@ -59,7 +59,6 @@ class PowerControl(Settings):
         has_mean: E|b|^2 is finite under Rayleigh fading.
     """
 
-    name: str
     needs: ClassVar[str] = "channel"
     aligns: ClassVar[bool] = True
     has_mean: ClassVar[bool] = True
@@ -69,11 +68,11 @@ class PowerControl(Settings):
         """The rule needs all workers' channels at once."""
         return False
 
-    def statistics(self, law: GainLaw) -> Statistics:
+    def statistics(self, law: GainLaw) -> RuleMoments:
         """Normaliser and moments for gains of this law; not for rules that plan."""
         raise NotImplementedError
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         """b [symbol] complex64 for the channel `gain` [symbol] that the worker knows."""
         raise NotImplementedError
 
@@ -88,13 +87,13 @@ class PowerControl(Settings):
         raise NotImplementedError
 
 
-def precode_to(arrival: Any, gain: Any) -> Any:
+def precoding_for(arrival: Any, gain: Any) -> Any:
     """b [symbol] complex64 with h b = `arrival` [symbol] on the channel h = `gain` [symbol]."""
     return tf.math.reciprocal_no_nan(gain) * tf.cast(arrival, gain.dtype)
 
 
-def common_statistics(rule: PowerControl, laws: Sequence[GainLaw]) -> Statistics:
-    """Statistics of a rule over workers of different laws, which all use the smallest scale.
+def common_moments(rule: PowerControl, laws: Sequence[GainLaw]) -> RuleMoments:
+    """Moments of a rule over workers of different laws, which all use the smallest scale.
 
     The sum in the air is the sum of the messages only where all workers have one rho; with the
     smallest one nobody exceeds its mean budget. `gain` is that of a sent element, averaged over the
@@ -116,7 +115,7 @@ def common_statistics(rule: PowerControl, laws: Sequence[GainLaw]) -> Statistics
     factors = [scale / one.scale for one in each]
     share = math.fsum(one.share for one in each) / len(each)
     pairs = list(zip(each, factors, strict=True))
-    return Statistics(
+    return RuleMoments(
         scale=scale,
         gain=math.fsum(s.gain * s.share * f for s, f in pairs) / (share * len(each)),
         share=share,

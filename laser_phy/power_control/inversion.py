@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class Inversion(PowerControl):
@@ -15,12 +15,12 @@ class Inversion(PowerControl):
     name: Literal["inversion"] = "inversion"
     has_mean: ClassVar[bool] = False
 
-    def statistics(self, law: GainLaw) -> Statistics:
+    def statistics(self, law: GainLaw) -> RuleMoments:
         mean = law.mean_inverse(0.0)
         scale = mean**-0.5 if math.isfinite(mean) else 1.0
-        return Statistics(
+        return RuleMoments(
             scale=scale, gain=scale, share=1.0, square=scale**2, power=scale**2 * mean
         )
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         return tf.math.reciprocal_no_nan(gain) * tf.cast(statistics.scale, gain.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class NoControl(PowerControl):
@@ -15,8 +15,8 @@ class NoControl(PowerControl):
     needs: ClassVar[str] = "nothing"
     aligns: ClassVar[bool] = False
 
-    def statistics(self, law: GainLaw) -> Statistics:
-        return Statistics(scale=1.0, gain=1.0, share=1.0, square=law.mean, power=1.0)
+    def statistics(self, law: GainLaw) -> RuleMoments:
+        return RuleMoments(scale=1.0, gain=1.0, share=1.0, square=law.mean, power=1.0)
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         return tf.ones_like(gain)

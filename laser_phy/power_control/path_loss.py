@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class PathLoss(PowerControl):
@@ -22,10 +22,10 @@ class PathLoss(PowerControl):
     needs: ClassVar[str] = "statistics"
     aligns: ClassVar[bool] = False
 
-    def statistics(self, law: GainLaw) -> Statistics:
-        return Statistics(
+    def statistics(self, law: GainLaw) -> RuleMoments:
+        return RuleMoments(
             scale=math.sqrt(law.mean), gain=1.0, share=1.0, square=law.mean, power=1.0
         )
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         return tf.cast(statistics.scale, gain.dtype) / gain

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class PhaseOnly(PowerControl):
@@ -21,11 +21,11 @@ class PhaseOnly(PowerControl):
     name: Literal["phase"] = "phase"
     needs: ClassVar[str] = "phase"
 
-    def statistics(self, law: GainLaw) -> Statistics:
+    def statistics(self, law: GainLaw) -> RuleMoments:
         mean = law.expect(np.sqrt)
-        return Statistics(scale=1.0, gain=mean, share=1.0, square=law.mean, power=1.0)
+        return RuleMoments(scale=1.0, gain=mean, share=1.0, square=law.mean, power=1.0)
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         magnitude = tf.cast(tf.abs(gain), gain.dtype)
         unit = tf.math.divide_no_nan(tf.math.conj(gain), magnitude)
         return tf.where(magnitude == 0, tf.ones_like(gain), unit)

@@ -9,7 +9,7 @@ import numpy as np
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 from laser_phy.power_control import cao
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class Regularized(PowerControl):
@@ -37,10 +37,10 @@ class Regularized(PowerControl):
     def plans(self) -> bool:
         return self.variant != "closed"
 
-    def statistics(self, law: GainLaw) -> Statistics:
+    def statistics(self, law: GainLaw) -> RuleMoments:
         d = self.regularization
         power = law.expect(lambda s: s / np.square(s + d))
-        return Statistics(
+        return RuleMoments(
             scale=power**-0.5,
             gain=power**-0.5 * law.expect(lambda s: s / (s + d)),
             share=1.0,
@@ -48,7 +48,7 @@ class Regularized(PowerControl):
             power=1.0,
         )
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         divisor = tf.square(tf.abs(gain)) + self.regularization
         return tf.math.conj(gain) * tf.cast(statistics.scale / divisor, gain.dtype)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.power_control.base import GainLaw, PowerControl, Statistics
+from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
 
 
 class TruncatedInversion(PowerControl):
@@ -21,14 +21,14 @@ class TruncatedInversion(PowerControl):
     threshold: float = setting(0.1, ge=0, le=100, unit="power gain, linear")
     """g, the power gain |h|^2 below which a worker leaves a resource element empty."""
 
-    def statistics(self, law: GainLaw) -> Statistics:
+    def statistics(self, law: GainLaw) -> RuleMoments:
         share = law.probability(self.threshold)
         if not share > 0:  # a worker too weak to be heard, among others: it says nothing of rho
-            return Statistics(scale=math.inf, gain=0.0, share=0.0, square=0.0, power=0.0)
+            return RuleMoments(scale=math.inf, gain=0.0, share=0.0, square=0.0, power=0.0)
         scale = law.mean_inverse(self.threshold) ** -0.5
-        return Statistics(scale, gain=scale, share=share, square=scale**2 * share, power=1.0)
+        return RuleMoments(scale, gain=scale, share=share, square=scale**2 * share, power=1.0)
 
-    def precode(self, gain: Any, statistics: Statistics) -> Any:
+    def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         strong = tf.square(tf.abs(gain)) >= self.threshold
         inverse = tf.math.reciprocal_no_nan(gain) * tf.cast(statistics.scale, gain.dtype)
         return tf.where(strong, inverse, tf.zeros_like(gain))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
+from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
-from laser_phy.core.settings import Settings
 
 
 class Link(NamedTuple):
@@ -39,7 +39,7 @@ class Link(NamedTuple):
     power: Any = 1.0
 
 
-class Observed(NamedTuple):
+class ChannelObservation(NamedTuple):
     """What the receiver learned of a round's channel, sums over workers; empty where it did not.
 
     Attributes:
@@ -55,7 +55,7 @@ class Observed(NamedTuple):
     outer: Any = ()
 
 
-class Receiver(Settings):
+class Receiver(Kind):
     """Settings of a receiver.
 
     Attributes:
@@ -66,13 +66,12 @@ class Receiver(Settings):
         mapping: how reals lie on symbols, "amplitudes" or "energies".
     """
 
-    name: str
     needs: ClassVar[str] = "nothing"
     unprecoded: ClassVar[bool] = False
     mapping: ClassVar[str] = "amplitudes"
 
     def learns(self, aligned: bool) -> tuple[str, ...]:
-        """Fields of `Observed` that it uses, where messages are `aligned` and where not."""
+        """Fields of `ChannelObservation` that it uses, for messages that are `aligned` or not."""
         return ()
 
     def beam_gain(self, response: Any) -> Any:
@@ -83,7 +82,7 @@ class Receiver(Settings):
         antennas = tf.cast(tf.shape(response)[0], tf.float32)
         return tf.reduce_sum(response, axis=0) / tf.cast(tf.sqrt(antennas), response.dtype)
 
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         """The estimate [symbol] of the mean of what the workers' symbols carry.
 
         Complex64, the mean of the scaled symbols; where the mapping is `energies` float32, the mean
@@ -98,7 +97,7 @@ class Receiver(Settings):
         raise NotImplementedError
 
 
-def likeness(workers: Any, correlation: float) -> Any:
+def sum_energy_ratio(workers: Any, correlation: float) -> Any:
     """kappa = 1 - c + c K: energy of the sum of K messages of correlation c, over K energies."""
     return 1 - correlation + correlation * workers
 

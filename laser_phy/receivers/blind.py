@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.receivers.base import Link, Observed, Receiver, over
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over
 
 
 class Blind(Receiver):
@@ -28,6 +28,6 @@ class Blind(Receiver):
     def learns(self, aligned: bool) -> tuple[str, ...]:
         return ("total",)
 
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         combined = tf.reduce_mean(tf.math.conj(observed.total) * received, axis=0)
         return over(combined, link.workers * link.power * tf.ones_like(prior))

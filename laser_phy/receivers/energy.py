@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.receivers.base import Link, Observed, Receiver
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver
 
 
 class Energy(Receiver):
@@ -45,6 +45,6 @@ class Energy(Receiver):
     unprecoded: ClassVar[bool] = True
     mapping: ClassVar[str] = "energies"
 
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         energy = tf.reduce_mean(tf.square(tf.abs(received)), axis=0) - link.noise_variance
         return tf.math.divide_no_nan(energy, link.workers * link.power)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.receivers.base import Link, Observed, Receiver, likeness, over
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over, sum_energy_ratio
 
 
 class Lmmse(Receiver):
@@ -29,7 +29,7 @@ class Lmmse(Receiver):
     def learns(self, aligned: bool) -> tuple[str, ...]:
         return ("total", "outer")
 
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         c, energy = self.correlation, tf.cast(prior, received.dtype)[:, tf.newaxis, tf.newaxis]
         total = tf.transpose(observed.total)[:, :, tf.newaxis]  # symbol, antenna, 1
         squares = tf.matmul(total, total, adjoint_b=True)
@@ -38,7 +38,7 @@ class Lmmse(Receiver):
         noise = tf.cast(link.noise_variance + unknown, received.dtype)[:, tf.newaxis, tf.newaxis]
         covariance = energy * ((1 - c) * observed.outer + c * squares)
         covariance += noise * tf.eye(received.shape[0], dtype=received.dtype)
-        kappa = tf.cast(likeness(link.workers, c), received.dtype)
+        kappa = tf.cast(sum_energy_ratio(link.workers, c), received.dtype)
         weights = tf.linalg.solve(covariance, energy * kappa * total)  # symbol, antenna, 1
         combined = tf.matmul(weights, tf.transpose(received)[:, :, tf.newaxis], adjoint_a=True)
         combined = combined[:, 0, 0]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.receivers.base import Link, Observed, Receiver, likeness, over
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over, sum_energy_ratio
 
 
 class Scale(Receiver):
@@ -42,7 +42,7 @@ class Scale(Receiver):
             return ("total", "squares")
         return ("heard",) if self.normalize == "active" else ()
 
-    def combine(self, received: Any, observed: Observed, prior: Any, link: Link) -> Any:
+    def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         combined = self.beam_gain(received)
         least = self.debias == "mmse" and link.informed
         if link.fading and (least or not link.aligned):
@@ -69,5 +69,5 @@ class Scale(Receiver):
         """e kappa / K / (e ((1 - c) S2 + c |S1|^2) + no)."""
         c = self.correlation
         power = prior * ((1 - c) * squares + c * square_of_total)
-        kappa = likeness(link.workers, c)
+        kappa = sum_energy_ratio(link.workers, c)
         return tf.math.divide_no_nan(prior * kappa / link.workers, power + link.noise_variance)

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from laser_phy.downlink.downlink import Downlink
-from laser_phy.training.worker_models import Replicas
+from laser_phy.training.worker_models import WorkerModels
 from laser_phy.uplink.diagnostics import with_ratios
 from laser_phy.uplink.uplink import Aggregate, Uplink
 
@@ -32,7 +32,7 @@ class _Sums(NamedTuple):
     distance: Any
 
 
-class Broadcaster:
+class ModelBroadcast:
     """Sends a round's answer to every worker, and keeps their replicas.
 
     Args:
@@ -51,7 +51,7 @@ class Broadcaster:
         model: keras.Model,
         uplink: Uplink,
         downlink: Downlink,
-        replicas: Replicas,
+        replicas: WorkerModels,
         optimizer: keras.optimizers.Optimizer,
     ) -> None:
         self.model, self.uplink, self.downlink = model, uplink, downlink

@@ -10,7 +10,7 @@ import tensorflow as tf
 from laser_phy.training import nonfinite_gradients as bad
 
 
-class MovingStatistics:
+class BatchStatistics:
     """Moving statistics of a model during a round: every worker starts from the same ones.
 
     Keras updates them in each forward pass. Left alone they would move K times a round, in worker
@@ -45,7 +45,7 @@ class MovingStatistics:
         collected = []
         for variable, start, (total, moves) in zip(self.variables, self.start, sums, strict=True):
             value = tf.identity(variable.value)
-            (own,) = bad.or_zero(good, [value])
+            (own,) = bad.zero_unless(good, [value])
             moved = tf.cast(tf.not_equal(value, start), value.dtype)
             collected.append((total + own, moves + moved))
             with tf.control_dependencies([value]):

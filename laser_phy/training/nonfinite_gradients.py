@@ -19,7 +19,7 @@ class BadGradientsError(ArithmeticError):
     """Training stopped at gradients that are not finite; the message names the workers."""
 
 
-def can_be_sent(gradients: Sequence[Any]) -> Any:
+def is_finite(gradients: Sequence[Any]) -> Any:
     """Bool scalar: the energy of a worker's gradient is finite in float32.
 
     False with NaN and infinity among the values, and with values above about 1e19, whose squares
@@ -28,7 +28,7 @@ def can_be_sent(gradients: Sequence[Any]) -> Any:
     return tf.math.is_finite(tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
 
 
-def or_zero(good: Any, tensors: Sequence[Any]) -> list[Any]:
+def zero_unless(good: Any, tensors: Sequence[Any]) -> list[Any]:
     """The tensors, or zeros where `good` (bool scalar) is false."""
     return [tf.where(good, tensor, tf.zeros_like(tensor)) for tensor in tensors]
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from laser_phy.downlink.downlink import Downlink
 from laser_phy.training import nonfinite_gradients as bad
-from laser_phy.training.broadcast import Broadcaster
-from laser_phy.training.layer_states import MovingStatistics
+from laser_phy.training.broadcast import ModelBroadcast
+from laser_phy.training.layer_states import BatchStatistics
 from laser_phy.training.local_sgd import in_pieces, local_steps, part
 from laser_phy.training.metrics import LinkMetrics, RoundTrace
 from laser_phy.training.model_checks import (
@@ -23,10 +23,10 @@ from laser_phy.training.model_checks import (
     is_built,
 )
 from laser_phy.training.random_layers import RandomLayers
-from laser_phy.training.worker_models import Replicas
+from laser_phy.training.worker_models import WorkerModels
 from laser_phy.uplink.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.uplink.uplink import Uplink
-from laser_phy.uplink.worker_devices import WorkerSplit
+from laser_phy.uplink.worker_devices import WorkerDevices
 
 
 @keras.saving.register_keras_serializable("laser_phy")
@@ -102,7 +102,7 @@ class OverTheAir(keras.Model):
         self.bad_gradients = bad_gradients
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
-        self.split = WorkerSplit(self.workers)
+        self.split = WorkerDevices(self.workers)
         if not self.downlink.ideal:
             self.split.refuse("a broadcast downlink", "Train on one device, or downlink: ideal.")
         self.seed, self.ema = int(seed), ema
@@ -113,8 +113,8 @@ class OverTheAir(keras.Model):
             names += DOWNLINK_NAMES
         self.link_metrics = LinkMetrics(names)
         self.trace = RoundTrace(names, self.workers)
-        self.replicas = None if self.downlink.ideal else Replicas()
-        self.broadcaster: Broadcaster | None = None
+        self.replicas = None if self.downlink.ideal else WorkerModels()
+        self.broadcaster: ModelBroadcast | None = None
         self.mean_weights: list[Any] = []
         if getattr(model, "output_names", None):
             self.output_names = model.output_names
@@ -142,7 +142,7 @@ class OverTheAir(keras.Model):
                 self.uplink.build(shapes, self.workers, self.seed)
             if not self.downlink.built:
                 phases = (
-                    [] if self.downlink.ideal else Broadcaster.phases(self.uplink, self.downlink)
+                    [] if self.downlink.ideal else ModelBroadcast.phases(self.uplink, self.downlink)
                 )
                 self.downlink.build(phases, self.workers, self.seed)
             if self.ema is not None:
@@ -161,7 +161,7 @@ class OverTheAir(keras.Model):
         if self.built and optimizer is not None and not optimizer.built:
             optimizer.build(self.trainable_variables)
         if self.built and optimizer is not None and self.replicas is not None:
-            self.broadcaster = Broadcaster(
+            self.broadcaster = ModelBroadcast(
                 self.model, self.uplink, self.downlink, self.replicas, optimizer
             )
 
@@ -201,7 +201,7 @@ class OverTheAir(keras.Model):
         split = self.split
         split.check_scope(self)
         shares = self._worker_share(data)
-        statistics = MovingStatistics(self.model)
+        statistics = BatchStatistics(self.model)
         random_layers = RandomLayers(self.model, self.seed)
         scale = self.optimizer.scale_loss(tf.ones([]))
         gradients_of = self._local_work(scale)
@@ -218,8 +218,8 @@ class OverTheAir(keras.Model):
             i = worker - split.first
             own = part(data, i * shares, (i + 1) * shares)
             loss, gradients = gradients_of(own, shares)
-            good = bad.can_be_sent(gradients)
-            gradients = bad.or_zero(good, gradients)
+            good = bad.is_finite(gradients)
+            gradients = bad.zero_unless(good, gradients)
             counts = bad.loss_counts(self.optimizer, loss, good)
             loss, known = tf.where(counts, loss, 0.0), tf.cast(counts, tf.float32)
             self._count_loss(loss, known * tf.cast(shares, tf.float32))

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 
-class Replicas(keras.layers.Layer):
+class WorkerModels(keras.layers.Layer):
     """A row a worker for every variable of some groups (weights, optimizer, compressor state).
 
     The variables that Keras trains hold one worker's values at a time; between rounds they hold the

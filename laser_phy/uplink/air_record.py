@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 
-class AirRecord(NamedTuple):
+class LinkMeasurements(NamedTuple):
     """What was measured on the air in a round; float32 scalars, but `worker_energy` [worker].
 
     Energies of sums over the symbols (or reals) of a round: `signal` and `noise` of the received
@@ -29,9 +29,9 @@ class AirRecord(NamedTuple):
     senders: Any
     papr_db: Any
 
-    def joined(self, later: AirRecord) -> AirRecord:
+    def joined(self, later: LinkMeasurements) -> LinkMeasurements:
         """The record of two transmissions of a round, one after the other."""
-        sums = AirRecord(*[a + b for a, b in zip(self, later, strict=True)])
+        sums = LinkMeasurements(*[a + b for a, b in zip(self, later, strict=True)])
         silent = self.silent * self.symbols + later.silent * later.symbols
         return sums._replace(
             silent=silent / sums.symbols,

@@ -10,22 +10,22 @@ import tensorflow as tf
 from laser_phy.channels import Grid
 from laser_phy.compressors import Message
 from laser_phy.phy.impairments import Hardware
-from laser_phy.phy.layout import Layout
+from laser_phy.phy.layout import BlockLayout
 from laser_phy.phy.modulation import mapping_of
 from laser_phy.phy.ofdm import spread
-from laser_phy.phy.pilots import Motion, timeline_of
+from laser_phy.phy.pilots import Mobility, channel_sampling
 from laser_phy.receivers import Link
-from laser_phy.uplink.air_record import AirRecord
+from laser_phy.uplink.air_record import LinkMeasurements
 from laser_phy.uplink.pilot_cost import pilot_cost
-from laser_phy.uplink.power_scaling import Scaled, Scaling
-from laser_phy.uplink.receiver_csi import Observer
+from laser_phy.uplink.power_scaling import PowerScaling, ScaledMessages
+from laser_phy.uplink.receiver_csi import ReceiverCsi
 from laser_phy.uplink.senders import Senders
 from laser_phy.uplink.settings import UplinkSettings
 from laser_phy.uplink.superposition import Superposition
-from laser_phy.uplink.transmitter import Transmitters
+from laser_phy.uplink.transmitter import Transmitter
 
 
-class Air:
+class AnalogLink:
     """The air of one kind of round.
 
     Args:
@@ -37,23 +37,25 @@ class Air:
     """
 
     def __init__(
-        self, settings: UplinkSettings, layout: Layout, grid: Grid, key: int, workers: int
+        self, settings: UplinkSettings, layout: BlockLayout, grid: Grid, key: int, workers: int
     ) -> None:
         self.settings, self.layout, self.grid = settings, layout, grid
         self.workers, self.receiver = workers, settings.receiver
         self.mapping = mapping_of(settings.receiver)
         self.elements = spread(layout.symbols, grid.elements)  # [symbol]
-        self.timeline = timeline_of(settings.sounding_sides, settings.channel, grid, self.elements)
+        self.timeline = channel_sampling(
+            settings.sounding_sides, settings.channel, grid, self.elements
+        )
         self.fading = settings.channel.build(self.timeline.grid, key, workers)
-        self.transmitters = Transmitters(settings, grid, self.timeline, self.fading)
+        self.transmitters = Transmitter(settings, grid, self.timeline, self.fading)
         self.senders = Senders(settings.participation, self.transmitters)
-        self.scaling = Scaling(settings, layout, self.transmitters)
-        self.observer = Observer(settings, grid, self.timeline, self.transmitters)
+        self.scaling = PowerScaling(settings, layout, self.transmitters)
+        self.observer = ReceiverCsi(settings, grid, self.timeline, self.transmitters)
         hardware = Hardware(settings.impairments, settings.ofdm, grid, self.elements)
         self.superposition = Superposition(settings, self.scaling, self.observer, hardware)
         self.cost = pilot_cost(self.transmitters.sounding, self.observer, grid, workers)
 
-    def sends(self, round_: Any, realisation: Any, motion: Motion, worker: Any) -> Any:
+    def sends(self, round_: Any, realisation: Any, motion: Mobility, worker: Any) -> Any:
         """Bool scalar: a worker takes part in a round."""
         moment = self.transmitters.moment(round_, 0, realisation, motion)
         return self.senders.sends(moment, worker)
@@ -65,10 +67,10 @@ class Air:
         round_: Any,
         turn: int,
         realisation: Any,
-        motion: Motion,
+        motion: Mobility,
         present: Any,
         add_noise: Callable[[Any], Any],
-    ) -> tuple[Any, AirRecord]:
+    ) -> tuple[Any, LinkMeasurements]:
         """Send the messages; decode the mean of those that were sent.
 
         Args:
@@ -109,10 +111,10 @@ class Air:
             papr_db=sums.papr_db,
         )
 
-    def record(self, **measured: Any) -> AirRecord:
+    def record(self, **measured: Any) -> LinkMeasurements:
         """What was measured in a round, and what the grid decides."""
         elements = float(self.layout.symbols * self.settings.channel.antennas)
-        return AirRecord(
+        return LinkMeasurements(
             **measured,
             noise=tf.constant(elements * self.settings.channel.noise_variance),
             symbols=tf.constant(float(self.layout.symbols)),
@@ -122,7 +124,7 @@ class Air:
             worker_pilot_energy=self.cost.worker_energy * measured["senders"] / self.workers,
         )
 
-    def _link(self, round_: Scaled, senders: Any) -> Link:
+    def _link(self, round_: ScaledMessages, senders: Any) -> Link:
         channel, statistics = self.settings.channel, self.transmitters.statistics
         rule, motion = self.transmitters.rule, round_.moment.motion
         planned = channel.fading and rule.plans

@@ -27,8 +27,8 @@ def pass_budget(
     if phase == codec.passes - 1 or codec.passes == 1:
         return energy * shares
     return energy * shares * first_pass_shares(
-        allocation, np.float32(codec.phases[phase]), codec.followers(phase), energy * shares,
-        workers, codec.first_share,
+        allocation, np.float32(codec.phases[phase]), codec.second_pass_sizes(phase),
+        energy * shares, workers, codec.first_share,
     )  # fmt: skip
 
 

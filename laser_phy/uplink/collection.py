@@ -7,11 +7,14 @@ from typing import Any
 
 from laser_phy.compressors import Message
 from laser_phy.core.lazy import tf
-from laser_phy.uplink.worker_devices import WorkerSplit
+from laser_phy.uplink.worker_devices import WorkerDevices
 
 
 def collect(
-    step: Callable[[Any, Any], tuple[Message, Any]], carry: Any, split: WorkerSplit, sizes: Message
+    step: Callable[[Any, Any], tuple[Message, Any]],
+    carry: Any,
+    split: WorkerDevices,
+    sizes: Message,
 ) -> Any:
     """`Message` with a leading worker axis, and the last carry of this replica's workers.
 

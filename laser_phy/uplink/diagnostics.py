@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from laser_phy.uplink.air_record import AirRecord
+from laser_phy.uplink.air_record import LinkMeasurements
 from laser_phy.uplink.settings import UplinkSettings
 
 RATIOS_DB = {
@@ -84,7 +84,7 @@ def ratio_db(numerator: Any, denominator: Any) -> Any:
 
 
 def round_diagnostics(
-    air: AirRecord, gradients: Sequence[Any], mean_gradients: Sequence[Any] | None
+    air: LinkMeasurements, gradients: Sequence[Any], mean_gradients: Sequence[Any] | None
 ) -> dict[str, Any]:
     """The scalars of a round; energies first, then the ratios in dB.
 

@@ -8,12 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from laser_phy.compressors import Message
-from laser_phy.phy.pilots import Motion
-from laser_phy.uplink.air_record import AirRecord
-from laser_phy.uplink.analog_link import Air
+from laser_phy.phy.pilots import Mobility
+from laser_phy.uplink.air_record import LinkMeasurements
+from laser_phy.uplink.analog_link import AnalogLink
 
 
-class DigitalAir(Air):
+class DigitalLink(AnalogLink):
     """K code words that share the channel uses of a round, at a rate within its capacity.
 
     No symbol is simulated: the codec keeps its messages below capacity, where the server decodes
@@ -27,16 +27,16 @@ class DigitalAir(Air):
         round_: Any,
         turn: int,
         realisation: Any,
-        motion: Motion,
+        motion: Mobility,
         present: Any,
         add_noise: Callable[[Any], Any],
-    ) -> tuple[Any, AirRecord]:
+    ) -> tuple[Any, LinkMeasurements]:
         """The mean of the messages that were sent, exactly.
 
         Args:
             messages: fields with a leading worker axis; a worker whose message is 0 is silent.
             budget: [1] energy of a code word.
-            round_, turn, realisation, motion, present: as for `Air`.
+            round_, turn, realisation, motion, present: as for `AnalogLink`.
             add_noise: not used: noise that is below what the code bears changes nothing.
 
         Returns:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import setting
 
 
-class Everybody(Settings):
+class Participation(Kind):
+    """Settings of who takes part."""
+
+
+class AllWorkers(Participation):
     """Every worker sends in every round."""
 
     name: Literal["all"] = "all"
 
 
-class Threshold(Settings):
+class Threshold(Participation):
     """A worker sits out where its mean power gain over the round is below a threshold.
 
     It measures its channel itself. The server's mean is over those that sent; one that sits out
@@ -25,7 +30,7 @@ class Threshold(Settings):
     """Mean |h|^2 over antennas and elements below which a worker does not send."""
 
 
-class Fraction(Settings):
+class Fraction(Participation):
     """A random part of the workers sends, others every round.
 
     The server's mean is over those that sent; one that sits out keeps gradient and memory.
@@ -36,5 +41,5 @@ class Fraction(Settings):
     """Part of the workers that sends; at least one does."""
 
 
-KINDS = (Everybody, Threshold, Fraction)
-AnyParticipation: Any = one_of(*KINDS)
+KINDS = Family("participation", Participation, AllWorkers, Threshold, Fraction)
+AnyParticipation: Any = KINDS.field

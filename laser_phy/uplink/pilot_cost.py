@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from laser_phy.channels import Grid
 from laser_phy.core.constants import NOISE_VARIANCE
-from laser_phy.phy.pilots import Sounding
-from laser_phy.uplink.receiver_csi import Observer
+from laser_phy.phy.pilots import PilotEstimates
+from laser_phy.uplink.receiver_csi import ReceiverCsi
 
 
 class Cost(NamedTuple):
@@ -26,7 +26,9 @@ class Cost(NamedTuple):
     worker_energy: float
 
 
-def pilot_cost(downlink: Sounding | None, observer: Observer, grid: Grid, workers: int) -> Cost:
+def pilot_cost(
+    downlink: PilotEstimates | None, observer: ReceiverCsi, grid: Grid, workers: int
+) -> Cost:
     """Transmitters learn from one downlink pilot a subcarrier. For a receiver that knows each of K
     workers they share the subcarriers of an uplink pilot symbol; for the sum channel all of them
     send on all subcarriers. A pilot element costs pilot_snr times `no`."""

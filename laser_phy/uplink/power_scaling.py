@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from laser_phy.compressors import Message
 from laser_phy.core.lazy import tf
-from laser_phy.phy.layout import Layout
+from laser_phy.phy.layout import BlockLayout
 from laser_phy.phy.modulation import mapping_of
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Moment, Transmitters
+from laser_phy.uplink.transmitter import Transmission, Transmitter
 
 
-class Scaled(NamedTuple):
+class ScaledMessages(NamedTuple):
     """What the workers' transmissions of a round depend on.
 
     Attributes:
@@ -31,13 +31,13 @@ class Scaled(NamedTuple):
 
     messages: Message
     amplitude: Any
-    moment: Moment
+    moment: Transmission
     arrival: Any
     present: Any
     shift: Any
 
 
-class Scaling:
+class PowerScaling:
     """Amplitudes and energies on one kind of round.
 
     Args:
@@ -47,12 +47,14 @@ class Scaling:
     """
 
     def __init__(
-        self, settings: UplinkSettings, layout: Layout, transmitters: Transmitters
+        self, settings: UplinkSettings, layout: BlockLayout, transmitters: Transmitter
     ) -> None:
         self.settings, self.layout, self.transmitters = settings, layout, transmitters
         self.mapping = mapping_of(settings.receiver)
 
-    def scale(self, messages: Message, budget: Any, moment: Moment, present: Any) -> Scaled:
+    def scale(
+        self, messages: Message, budget: Any, moment: Transmission, present: Any
+    ) -> ScaledMessages:
         """Amplitudes, and the plan of a rule that makes one.
 
         Args:
@@ -72,7 +74,7 @@ class Scaling:
             [len(self.transmitters.timeline.used) - self.layout.symbols], tf.reduce_mean(prior)
         )
         arrival = self.transmitters.plan(moment, tf.concat([prior, pilots], axis=0), present)
-        round_ = Scaled(messages, amplitude, moment, arrival, present, shift)
+        round_ = ScaledMessages(messages, amplitude, moment, arrival, present, shift)
         if self.settings.power.budget == "mean" or not self.settings.channel.fading:
             return round_
         return round_._replace(amplitude=self.mapping.amplitude(self._spent(round_), budget))
@@ -91,7 +93,7 @@ class Scaling:
         parts = tf.split(tf.abs(messages.reals), self.layout.blocks, axis=1)
         return tf.stack([tf.reduce_max(part) for part in parts])
 
-    def _spent(self, round_: Scaled) -> Any:
+    def _spent(self, round_: ScaledMessages) -> Any:
         """[block] largest energy of a worker's block after precoding, at amplitude 1."""
 
         def body(worker: Any, largest: Any) -> Any:
@@ -100,7 +102,7 @@ class Scaling:
 
         return self.transmitters.over(body, tf.zeros(len(self.layout.blocks)))
 
-    def _precoding(self, round_: Scaled, worker: Any) -> Any:
+    def _precoding(self, round_: ScaledMessages, worker: Any) -> Any:
         """A worker's factors b [symbol]."""
         response = self.transmitters.look(round_.moment, worker)
         precoding = self.transmitters.precoding(round_.moment, worker, response, round_.arrival)

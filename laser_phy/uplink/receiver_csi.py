@@ -8,17 +8,17 @@ import numpy as np
 
 from laser_phy.channels import Grid
 from laser_phy.core.lazy import tf
-from laser_phy.phy.pilots import Motion, Sounding, Timeline
-from laser_phy.receivers import Observed
+from laser_phy.phy.pilots import ChannelSampling, Mobility, PilotEstimates
+from laser_phy.receivers import ChannelObservation
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Moment, Transmitters
+from laser_phy.uplink.transmitter import Transmission, Transmitter
 
 
-class Observer:
+class ReceiverCsi:
     """The receiver's knowledge: perfect, from pilots of each worker, or from one common pilot.
 
-    `Observed` is summed up over workers. With a common pilot `total` holds the sum of the pilots
-    [antenna, pilot symbol, comb] until `finish` adds the noise and estimates.
+    `ChannelObservation` is summed up over workers. With a common pilot `total` holds the sum of the
+    pilots [antenna, pilot symbol, comb] until `finish` adds the noise and estimates.
 
     Args:
         settings: of the uplink.
@@ -28,7 +28,11 @@ class Observer:
     """
 
     def __init__(
-        self, settings: UplinkSettings, grid: Grid, timeline: Timeline, transmitters: Transmitters
+        self,
+        settings: UplinkSettings,
+        grid: Grid,
+        timeline: ChannelSampling,
+        transmitters: Transmitter,
     ) -> None:
         self.receiver, self.csi = settings.receiver, settings.csi.receiver
         self.transmitters, self.symbols = transmitters, timeline.symbols
@@ -36,9 +40,9 @@ class Observer:
         self.informed = self.csi.of_gain and (not self.csi.pilots or settings.receiver_sounds)
         """The receiver goes by what it sees, and not by the law."""
         self.learns = set(self.receiver.learns(aligned)) if self.informed else set()
-        self.sounding: Sounding | None = None
+        self.sounding: PilotEstimates | None = None
         if settings.receiver_sounds:
-            self.sounding = Sounding(
+            self.sounding = PilotEstimates(
                 self.csi, "receiver", grid, timeline, grid.times, timeline.used[: self.symbols],
                 transmitters.workers if self.receiver.needs == "each" else 1,
                 getattr(settings.channel, "wavelength_m", None),
@@ -49,11 +53,13 @@ class Observer:
         """One pilot common to all workers shows the sum channel."""
         return self.sounding is not None and self.receiver.needs == "sum"
 
-    def of(self, moment: Moment, worker: Any, response: Any, precoding: Any) -> Observed:
+    def of(
+        self, moment: Transmission, worker: Any, response: Any, precoding: Any
+    ) -> ChannelObservation:
         """What one worker adds.
 
         Args:
-            response: of `Transmitters.look`.
+            response: of `Transmitter.look`.
             precoding: [used element] b, data first and then, where there are pilots, theirs.
         """
         heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
@@ -70,9 +76,11 @@ class Observer:
         known = self.csi.view(self.transmitters.used(response)[:, : self.symbols])
         return self._seen(heard, None if known is None else known * precoding[: self.symbols])
 
-    def _seen(self, heard: Any, arriving: Any) -> Observed:
+    def _seen(self, heard: Any, arriving: Any) -> ChannelObservation:
         absent = tf.zeros([0])  # and not None, which a loop cannot carry
-        seen = Observed(heard if "heard" in self.learns else absent, absent, absent, absent)
+        seen = ChannelObservation(
+            heard if "heard" in self.learns else absent, absent, absent, absent
+        )
         if arriving is None:
             return seen
         if "total" in self.learns:
@@ -85,7 +93,9 @@ class Observer:
             seen = seen._replace(outer=tf.matmul(column, column, adjoint_b=True))
         return seen
 
-    def finish(self, moment: Moment, observed: Observed, senders: Any) -> Observed:
+    def finish(
+        self, moment: Transmission, observed: ChannelObservation, senders: Any
+    ) -> ChannelObservation:
         """What the receiver knows, from the sums over workers."""
         if not self.common or "total" not in self.learns:
             return observed
@@ -97,7 +107,7 @@ class Observer:
         total = self.sounding.shrunk(estimate, power, moment.motion)
         return observed._replace(total=total, squares=squares)
 
-    def error(self, motion: Motion, senders: Any) -> Any:
+    def error(self, motion: Mobility, senders: Any) -> Any:
         """Variance of the error of what is known: of one worker's channel, or of the sum."""
         if self.sounding is None:
             return 0.0

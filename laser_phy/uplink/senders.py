@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from laser_phy.core.lazy import tf
-from laser_phy.uplink.transmitter import Moment, Transmitters
+from laser_phy.uplink.transmitter import Transmission, Transmitter
 
 
 class Senders:
@@ -16,10 +16,10 @@ class Senders:
         transmitters: the workers.
     """
 
-    def __init__(self, participation: Any, transmitters: Transmitters) -> None:
+    def __init__(self, participation: Any, transmitters: Transmitter) -> None:
         self.participation, self.transmitters = participation, transmitters
 
-    def sends(self, moment: Moment, worker: Any) -> Any:
+    def sends(self, moment: Transmission, worker: Any) -> Any:
         """Bool scalar: a worker takes part."""
         participation, workers = self.participation, self.transmitters.workers
         if participation.name == "threshold":
@@ -32,7 +32,7 @@ class Senders:
             return rank < max(1, round(participation.fraction * workers))
         return tf.constant(True)
 
-    def everybody(self, moment: Moment) -> Any:
+    def everybody(self, moment: Transmission) -> Any:
         """[worker] float32, 1 for those that send."""
         workers = self.transmitters.workers
         if self.participation.name == "all":

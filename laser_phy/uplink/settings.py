@@ -15,7 +15,7 @@ from laser_phy.phy.ofdm import Ofdm
 from laser_phy.power import Power
 from laser_phy.power_control import AnyPowerControl, TruncatedInversion
 from laser_phy.receivers import AnyReceiver, Scale
-from laser_phy.uplink.participation import AnyParticipation, Everybody
+from laser_phy.uplink.participation import AllWorkers, AnyParticipation
 
 
 class UplinkSettings(Settings):
@@ -37,7 +37,7 @@ class UplinkSettings(Settings):
     """How the server reads the sum."""
     impairments: Impairments = setting(Impairments())
     """Hardware that is not ideal."""
-    participation: AnyParticipation = setting(Everybody())
+    participation: AnyParticipation = setting(AllWorkers())
     """Which workers send in a round."""
 
     @property

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from laser_phy.phy.pilots import Motion, timeline_of
-from laser_phy.uplink.analog_link import Air
-from laser_phy.uplink.transmitter import Transmitters
+from laser_phy.phy.pilots import Mobility, channel_sampling
+from laser_phy.uplink.analog_link import AnalogLink
+from laser_phy.uplink.transmitter import Transmitter
 
 
 def gains_and_powers(
-    air: Air, realisation: Any, motion: Motion, workers: int | None = None
+    air: AnalogLink, realisation: Any, motion: Mobility, workers: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """[worker, data element] power gains behind the beam, and transmit powers |b|^2.
 
@@ -26,8 +26,8 @@ def gains_and_powers(
         workers: the first ones, all by default.
     """
     settings, everywhere = air.settings, np.arange(air.grid.elements)
-    timeline = timeline_of(settings.sounding_sides, settings.channel, air.grid, everywhere)
-    transmitters = Transmitters(settings, air.grid, timeline, air.fading)
+    timeline = channel_sampling(settings.sounding_sides, settings.channel, air.grid, everywhere)
+    transmitters = Transmitter(settings, air.grid, timeline, air.fading)
     moment = transmitters.moment(tf.zeros([], tf.int64), 0, realisation, motion)
     symbols = air.layout.symbols
     prior = tf.fill([len(timeline.used)], settings.power.energy(symbols) / symbols)
@@ -43,7 +43,7 @@ def gains_and_powers(
 
 
 def snapshot(
-    air: Air, realisation: int, motion: Motion, workers: int | None = None
+    air: AnalogLink, realisation: int, motion: Mobility, workers: int | None = None
 ) -> dict[str, np.ndarray]:
     """Gains and transmit powers of the first `workers` workers in the first data symbol of a round.
 

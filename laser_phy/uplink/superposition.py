@@ -11,11 +11,11 @@ import numpy as np
 
 from laser_phy.core.lazy import tf
 from laser_phy.phy.impairments import Hardware
-from laser_phy.receivers import Observed
-from laser_phy.uplink.power_scaling import Scaled, Scaling
-from laser_phy.uplink.receiver_csi import Observer
+from laser_phy.receivers import ChannelObservation
+from laser_phy.uplink.power_scaling import PowerScaling, ScaledMessages
+from laser_phy.uplink.receiver_csi import ReceiverCsi
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Moment
+from laser_phy.uplink.transmitter import Transmission
 
 
 class Sums(NamedTuple):
@@ -32,7 +32,7 @@ class Sums(NamedTuple):
     received: Any
     energy: Any
     silent: Any
-    observed: Observed
+    observed: ChannelObservation
     papr_db: Any
 
 
@@ -47,7 +47,11 @@ class Superposition:
     """
 
     def __init__(
-        self, settings: UplinkSettings, scaling: Scaling, observer: Observer, hardware: Hardware
+        self,
+        settings: UplinkSettings,
+        scaling: PowerScaling,
+        observer: ReceiverCsi,
+        hardware: Hardware,
     ) -> None:
         self.settings, self.scaling, self.layout = settings, scaling, scaling.layout
         self.transmitters, self.mapping = scaling.transmitters, scaling.mapping
@@ -58,7 +62,7 @@ class Superposition:
             not settings.channel.fading and settings.receiver.name == "scale" and not impaired
         )
 
-    def __call__(self, round_: Scaled) -> Sums:
+    def __call__(self, round_: ScaledMessages) -> Sums:
         if self._plain:
             return self._plain_sum(round_)
         antennas, symbols = self.settings.channel.antennas, self.layout.symbols
@@ -73,7 +77,7 @@ class Superposition:
         )
         return self.transmitters.over(lambda worker, sums: self._add(round_, worker, sums), zero)
 
-    def _add(self, round_: Scaled, worker: Any, sums: Sums) -> Any:
+    def _add(self, round_: ScaledMessages, worker: Any, sums: Sums) -> Any:
         """`sums` with one worker's part."""
         moment, size = round_.moment, self.layout.symbols
         response, present = self.transmitters.look(moment, worker), round_.present[worker]
@@ -103,7 +107,7 @@ class Superposition:
             papr_db=papr_db,
         )
 
-    def _through(self, moment: Moment, worker: Any, response: Any, symbols: Any) -> Any:
+    def _through(self, moment: Transmission, worker: Any, response: Any, symbols: Any) -> Any:
         """[antenna, symbol] what arrives of a worker's symbols [symbol], without noise."""
         size = self.layout.symbols
         if self.settings.channel.domain == "frequency":
@@ -112,16 +116,16 @@ class Superposition:
         placed = tf.scatter_nd(elements[:, np.newaxis], symbols, [fading.grid.elements])
         return tf.gather(fading.propagate(moment.state, worker, placed), elements, axis=1)
 
-    def _observed_spec(self, round_: Scaled) -> Observed:
+    def _observed_spec(self, round_: ScaledMessages) -> ChannelObservation:
         """Shapes and types of what the receiver learns."""
         nothing = tf.zeros([len(self.transmitters.timeline.used)], tf.complex64)
         return self.observer.of(round_.moment, 0, self.transmitters.look(round_.moment, 0), nothing)
 
-    def _plain_sum(self, round_: Scaled) -> Sums:
+    def _plain_sum(self, round_: ScaledMessages) -> Sums:
         """The sum over a channel without fading: h = b = 1."""
         per_real = self.layout.per_real(round_.amplitude)
         total = per_real * tf.reduce_sum(round_.messages.reals, axis=0)
         symbols = self.mapping.modulate(total, None)
         received = tf.tile(symbols[tf.newaxis], [self.settings.channel.antennas, 1])
         energy = tf.square(round_.messages.sent_norms * round_.amplitude)
-        return Sums(received, energy, tf.zeros([]), Observed(), tf.zeros([]))
+        return Sums(received, energy, tf.zeros([]), ChannelObservation(), tf.zeros([]))

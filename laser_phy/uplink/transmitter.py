@@ -10,15 +10,15 @@ from laser_phy.channels import Fading, Grid
 from laser_phy.channels.gain_law import Constant
 from laser_phy.core.lazy import tf
 from laser_phy.core.random_streams import stateless_seed
-from laser_phy.phy.pilots import Motion, Sounding, Timeline
-from laser_phy.power_control import Statistics, common_statistics, precode_to
+from laser_phy.phy.pilots import ChannelSampling, Mobility, PilotEstimates
+from laser_phy.power_control import RuleMoments, common_moments, precoding_for
 from laser_phy.uplink.settings import UplinkSettings
 
 INNOVATION = 2**41
 """Realisations from here on are those that age channels which do not move."""
 
 
-class Moment(NamedTuple):
+class Transmission(NamedTuple):
     """When a transmission happens.
 
     Attributes:
@@ -32,13 +32,13 @@ class Moment(NamedTuple):
 
     round: Any
     turn: int
-    motion: Motion
+    motion: Mobility
     state: Any
     times: Any
     other: Any
 
 
-class Transmitters:
+class Transmitter:
     """K workers on one kind of round.
 
     Args:
@@ -49,31 +49,31 @@ class Transmitters:
     """
 
     def __init__(
-        self, settings: UplinkSettings, grid: Grid, timeline: Timeline, fading: Fading
+        self, settings: UplinkSettings, grid: Grid, timeline: ChannelSampling, fading: Fading
     ) -> None:
         self.rule, self.receiver = settings.power_control, settings.receiver
         self.channel, self.csi = settings.channel, settings.csi
         self.fading, self.timeline, self.workers = fading, timeline, fading.workers
         self._elements = timeline.elements
-        self.sounding: Sounding | None = None
+        self.sounding: PilotEstimates | None = None
         self._powers = np.ones(self.workers, np.float32)
         if settings.transmitters_sound:
             self._powers = np.array([law.mean for law in fading.laws()], np.float32)
-            self.sounding = Sounding(
+            self.sounding = PilotEstimates(
                 self.csi.transmitter, "transmitter", grid, timeline, timeline.used_times,
                 timeline.used, 1, getattr(self.channel, "wavelength_m", None),
             )  # fmt: skip
         self.statistics = self._statistics()
 
-    def _statistics(self) -> Statistics:
+    def _statistics(self) -> RuleMoments:
         if not self.channel.fading:  # nothing to control: the gain is that of the beam
             gain = self.channel.antennas**0.5
-            return Statistics(scale=1.0, gain=gain, share=1.0, square=gain**2, power=1.0)
+            return RuleMoments(scale=1.0, gain=gain, share=1.0, square=gain**2, power=1.0)
         if self.rule.plans:  # the plan of the round says it
-            return Statistics(scale=1.0, gain=1.0, share=1.0, square=1.0, power=1.0)
+            return RuleMoments(scale=1.0, gain=1.0, share=1.0, square=1.0, power=1.0)
         if self.rule.needs == "statistics":
-            return common_statistics(self.rule, [Constant(p) for p in self.fading.powers()])
-        return common_statistics(self.rule, self.fading.laws())
+            return common_moments(self.rule, [Constant(p) for p in self.fading.powers()])
+        return common_moments(self.rule, self.fading.laws())
 
     @property
     def arriving_powers(self) -> np.ndarray:
@@ -85,9 +85,9 @@ class Transmitters:
             return np.full(self.workers, self.statistics.square, np.float32)
         return np.array(self.fading.powers(), np.float32)
 
-    def moment(self, round_: Any, turn: int, realisation: Any, motion: Motion) -> Moment:
+    def moment(self, round_: Any, turn: int, realisation: Any, motion: Mobility) -> Transmission:
         """The channels of a transmission."""
-        return Moment(
+        return Transmission(
             round=round_,
             turn=turn,
             motion=motion,
@@ -96,13 +96,13 @@ class Transmitters:
             other=self.fading.draw(realisation + INNOVATION, motion.speed_mps),
         )
 
-    def look(self, moment: Moment, worker: Any) -> Any:
+    def look(self, moment: Transmission, worker: Any) -> Any:
         """[antenna, timeline element] a worker's channel."""
         if moment.times is None:
             return self.fading.response(moment.state, worker)
         return self.fading.response_at(moment.state, worker, moment.times)
 
-    def seed(self, purpose: str, moment: Moment, worker: Any) -> Any:
+    def seed(self, purpose: str, moment: Transmission, worker: Any) -> Any:
         """Seed [2] of what is drawn for a purpose, transmission and worker."""
         transmission = tf.cast(moment.round, tf.int64) * 2**2 + moment.turn
         return stateless_seed(self.fading.key, purpose, transmission, worker)
@@ -111,14 +111,16 @@ class Transmitters:
         """[antenna, used element] the channel where data and pilots are sent, of `look`."""
         return tf.gather(response, self._elements, axis=1)
 
-    def sounded(self, sounding: Sounding, moment: Moment, worker: Any, response: Any) -> Any:
+    def sounded(
+        self, sounding: PilotEstimates, moment: Transmission, worker: Any, response: Any
+    ) -> Any:
         """[antenna, pilot element] the channel when the pilots of `sounding` were sent."""
         if sounding.innovates:
             turns = sounding.turns(moment.motion)
             response = self.fading.earlier(moment.state, moment.other, worker, turns)
         return tf.gather(response, sounding.source, axis=1)
 
-    def known(self, moment: Moment, worker: Any, response: Any) -> Any:
+    def known(self, moment: Transmission, worker: Any, response: Any) -> Any:
         """[used element] what a worker knows of its channel behind the beam.
 
         The channel itself where its rule needs nothing of it.
@@ -136,7 +138,7 @@ class Transmitters:
             return gain
         return self.csi.transmitter.view(gain)
 
-    def known_gains(self, moment: Moment) -> Any:
+    def known_gains(self, moment: Transmission) -> Any:
         """[worker, used element] power gains behind the beam, as the workers know them."""
 
         def body(worker: Any, gains: Any) -> Any:
@@ -146,7 +148,7 @@ class Transmitters:
         gains = tf.TensorArray(tf.float32, self.workers, element_shape=[len(self._elements)])
         return self.over(body, gains).stack()
 
-    def plan(self, moment: Moment, prior: Any, present: Any = None) -> Any:
+    def plan(self, moment: Transmission, prior: Any, present: Any = None) -> Any:
         """[worker, used element] h b of a rule that plans; [worker, 0] for others.
 
         Args:
@@ -165,22 +167,22 @@ class Transmitters:
         arrival = self.rule.plan(tf.gather_nd(gains, index), noise_ratio)
         return tf.scatter_nd(index, arrival, tf.shape(gains, tf.int64))
 
-    def precoding(self, moment: Moment, worker: Any, response: Any, arrival: Any) -> Any:
+    def precoding(self, moment: Transmission, worker: Any, response: Any, arrival: Any) -> Any:
         """[used element] a worker's factors b."""
         if not self.channel.fading:
             return tf.ones([len(self._elements)], tf.complex64)
         known = self.known(moment, worker, response)
         if self.rule.plans:
-            return precode_to(arrival[worker], known)
+            return precoding_for(arrival[worker], known)
         return self.rule.precode(known, self.statistics)
 
-    def correlation(self, motion: Motion) -> tuple[Any, Any]:
+    def correlation(self, motion: Mobility) -> tuple[Any, Any]:
         """rho and rho^2 of channel and knowledge, means over elements and workers."""
         if self.sounding is None:
             return 1.0, 1.0
         return self.sounding.correlation(float(np.mean(self._powers)), motion)
 
-    def mean_gain(self, moment: Moment, worker: Any) -> Any:
+    def mean_gain(self, moment: Transmission, worker: Any) -> Any:
         """Mean power gain of a worker's channel over antennas and elements of the round."""
         response = self.used(self.look(moment, worker))[:, : self.timeline.symbols]
         return tf.reduce_mean(tf.square(tf.abs(response)))

@@ -19,17 +19,17 @@ from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
 from laser_phy.core.random_streams import stream_key
 from laser_phy.phy.csi import Outdated
-from laser_phy.phy.layout import Layout
+from laser_phy.phy.layout import BlockLayout
 from laser_phy.phy.modulation import mapping_of
-from laser_phy.phy.pilots import Motion
-from laser_phy.uplink.analog_link import Air
+from laser_phy.phy.pilots import Mobility
+from laser_phy.uplink.analog_link import AnalogLink
 from laser_phy.uplink.budget import pass_budget
 from laser_phy.uplink.collection import collect
 from laser_phy.uplink.diagnostics import control_bytes, round_diagnostics
-from laser_phy.uplink.digital_link import DigitalAir
+from laser_phy.uplink.digital_link import DigitalLink
 from laser_phy.uplink.settings import UplinkSettings
 from laser_phy.uplink.snapshot import snapshot
-from laser_phy.uplink.worker_devices import WorkerSplit, local
+from laser_phy.uplink.worker_devices import WorkerDevices, local
 
 
 class Aggregate(NamedTuple):
@@ -103,18 +103,18 @@ class Uplink(keras.layers.Layer):
             raise ValueError("shapes must have at least one tensor; got none.")
         self.shapes = [tuple(int(n) for n in shape) for shape in shapes]
         self.workers, self.seed = int(workers), int(seed)
-        self.split = WorkerSplit(self.workers)
+        self.split = WorkerDevices(self.workers)
         settings = self.settings
         key = stream_key(seed, "compressor")
         self.codec = settings.compressor.build(self.shapes, key)
         mapping = mapping_of(settings.receiver)
         self.layouts = [
-            Layout(blocks, mapping.symbols(self.codec.channel_uses(phase)))
+            BlockLayout(blocks, mapping.symbols(self.codec.channel_uses(phase)))
             for phase, blocks in enumerate(self.codec.phases)
         ]
         channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
-        air = Air if settings.compressor.analog else DigitalAir
-        self.airs: list[Air] = []
+        air = AnalogLink if settings.compressor.analog else DigitalLink
+        self.airs: list[AnalogLink] = []
         for layout in self.layouts:
             grid = round_grid(settings.ofdm, layout.symbols, pilots=settings.pilots)
             self.airs.append(air(settings, layout, grid, channel_key, self.workers))
@@ -164,10 +164,10 @@ class Uplink(keras.layers.Layer):
         return self.codec.passes * float(np.mean([layout.symbols for layout in self.layouts]))
 
     @property
-    def motion(self) -> Motion:
+    def motion(self) -> Mobility:
         """Speed and ages as they are now."""
         ages = {f"{side}_age_s": age.value for side, age in self.csi_age_s.items()}
-        return Motion(self.speed_mps.value, **ages)
+        return Mobility(self.speed_mps.value, **ages)
 
     @property
     def energy_budget(self) -> float:
@@ -207,7 +207,7 @@ class Uplink(keras.layers.Layer):
                 self.round.value,
                 lambda phase: self.codec.encode(phase, gradients, memory, known),
             )
-            silent = self.codec.sit_out(gradients, memory)
+            silent = self.codec.skip_round(gradients, memory)
             message, kept = self._unless_silent(worker, message, kept, silent)
             return _if_present(present, message, kept, memory)
 

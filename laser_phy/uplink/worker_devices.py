@@ -12,7 +12,7 @@ STRATEGIES = (tf.distribute.OneDeviceStrategy, tf.distribute.MirroredStrategy)
 """Those under which a round is one synchronous step in one process."""
 
 
-class WorkerSplit:
+class WorkerDevices:
     """Replica r of R has the workers r K/R to (r + 1) K/R - 1.
 
     Made in the scope of the strategy; without one there is one replica, and nothing is exchanged.

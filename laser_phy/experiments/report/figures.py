@@ -17,7 +17,7 @@ from laser_phy.experiments.report.drawing import (
     sentence,
     style,
 )
-from laser_phy.experiments.report.study import Line, Study, spread
+from laser_phy.experiments.report.study import Scheme, Study, spread
 from laser_phy.experiments.sweep.results import RUN, SWEEP
 
 _MOST_AXES = 4
@@ -255,7 +255,7 @@ def _tick(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def _means(line: Line, study: Study, column: str) -> pd.DataFrame:
+def _means(line: Scheme, study: Study, column: str) -> pd.DataFrame:
     """Means over seeds, in rising SNR."""
     columns = ["uplink_snr_db", column]
     if not study.numeric:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from laser_phy.experiments.report.study import Line, Study, StudyError
+from laser_phy.experiments.report.study import Scheme, Study, StudyError
 
 _LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 88, 90, 92, 94, 95, 96, 97, 98, 99)
 _MOST = 5
 
 
 @dataclass(frozen=True)
-class Need:
+class RequiredPower:
     """The power a scheme needs: `value`, or at most or more than that where it is a bound."""
 
     value: float
@@ -42,7 +42,7 @@ class TargetRow:
     """
 
     target: float
-    needs: dict[str, Need]
+    needs: dict[str, RequiredPower]
     ratios: dict[str, str]
 
 
@@ -68,25 +68,25 @@ def power_to_reach(study: Study, targets: Sequence[float] = ()) -> list[TargetRo
     return [_row(study, target, curves) for target in chosen]
 
 
-def mean_curve(line: Line, axis: str) -> pd.Series:
+def mean_curve(line: Scheme, axis: str) -> pd.Series:
     """Mean score over seeds by the value of the axis, in rising order."""
     return line.runs.groupby(axis)["score"].mean().sort_index()
 
 
-def need(curve: pd.Series, target: float, higher: bool, decibel: bool) -> Need:
+def need(curve: pd.Series, target: float, higher: bool, decibel: bool) -> RequiredPower:
     """Where a curve first reaches the target."""
     powers = curve.index.to_numpy(dtype=float)
     scores = curve.to_numpy(dtype=float)
     reached = scores >= target if higher else scores <= target
     if not reached.any():
-        return Need(float(powers[-1]), ">")
+        return RequiredPower(float(powers[-1]), ">")
     first = int(np.argmax(reached))
     if first == 0:
-        return Need(float(powers[0]), "≤")
+        return RequiredPower(float(powers[0]), "≤")
     x = powers if decibel else np.log(powers)
     share = (target - scores[first - 1]) / (scores[first] - scores[first - 1])
     at = x[first - 1] + share * (x[first] - x[first - 1])
-    return Need(float(at if decibel else np.exp(at)))
+    return RequiredPower(float(at if decibel else np.exp(at)))
 
 
 def _row(study: Study, target: float, curves: dict[str, pd.Series]) -> TargetRow:
@@ -98,7 +98,7 @@ def _row(study: Study, target: float, curves: dict[str, pd.Series]) -> TargetRow
     return TargetRow(target, needs, {n: _ratio(one, least, decibel) for n, one in needs.items()})
 
 
-def _ratio(one: Need, least: Need, decibel: bool) -> str:
+def _ratio(one: RequiredPower, least: RequiredPower, decibel: bool) -> str:
     if one is least and one.bound != ">":
         return "1"
     if least.bound == ">" or (one.bound == "≤" and least.bound == "≤"):

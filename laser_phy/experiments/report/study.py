@@ -32,7 +32,7 @@ class StudyError(Refusal):
 
 
 @dataclass(frozen=True)
-class Line:
+class Scheme:
     """Runs that differ in an axis and the seed alone."""
 
     name: str
@@ -146,13 +146,13 @@ class Study:
         name, unit = name_and_unit(self.key(column))
         return f"{name} ({unit})" if unit else name
 
-    def schemes(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
+    def schemes(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Scheme]:
         """The runs by everything but `axis` and seed, in the order of the sweep."""
         runs = self.runs if table is None else table
         others = [column for column in self.numeric if column != axis]
         return list(self.groups(runs, [*self.named, *others]))
 
-    def lines(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Line]:
+    def lines(self, axis: str | None = None, table: pd.DataFrame | None = None) -> list[Scheme]:
         """The schemes that a figure has room for: where there are too many, other axes are thinned
         out to three values, and then the first ones count (`missing_lines` says so).
         """
@@ -169,10 +169,10 @@ class Study:
         drawn, count = len(self.lines(axis)), len(self.schemes(axis))
         return f" {drawn} of {count} schemes are drawn." if drawn < count else ""
 
-    def groups(self, runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[Line]:
+    def groups(self, runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[Scheme]:
         """Runs that agree in the columns, in the order of the sweep."""
         if not columns:
-            yield Line(self.title, runs)
+            yield Scheme(self.title, runs)
             return
         for values, group in runs.groupby(list(columns), sort=False, dropna=False):
             known = {
@@ -180,7 +180,7 @@ class Study:
                 for column, value in zip(columns, values, strict=True)
                 if not pd.isna(value)
             }
-            yield Line(self.name(known), group)
+            yield Scheme(self.name(known), group)
 
 
 def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> Study:

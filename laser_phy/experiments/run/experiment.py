@@ -29,7 +29,7 @@ class AssemblyError(Refusal):
 
 
 @dataclass(frozen=True)
-class Dealt:
+class PartitionedData:
     """Data in memory, dealt out.
 
     Attributes:
@@ -42,7 +42,7 @@ class Dealt:
 
 
 @dataclass(frozen=True)
-class Assembly:
+class Experiment:
     """What a run trains, on what, and how it is tested.
 
     Attributes:
@@ -198,7 +198,7 @@ class Assembly:
         return row
 
 
-def deal(scenario: Scenario) -> Dealt:
+def load_data(scenario: Scenario) -> PartitionedData:
     """Read the data and deal it out to the workers; imports nothing heavy but for Keras' data sets.
 
     Raises:
@@ -210,10 +210,10 @@ def deal(scenario: Scenario) -> Dealt:
     data = task.dataset.load(seed)
     shards = task.partition.split(data.y_train, task.workers, seed)
     feed = Feed.of(data, shards, task.batch_size, seed)
-    return Dealt(data, feed, dropped=len(data.y_train) - sum(map(len, shards)))
+    return PartitionedData(data, feed, dropped=len(data.y_train) - sum(map(len, shards)))
 
 
-def assemble(scenario: Scenario, dealt: Dealt) -> Assembly:
+def assemble(scenario: Scenario, dealt: PartitionedData) -> Experiment:
     """Build and compile the model.
 
     Args:
@@ -255,4 +255,4 @@ def assemble(scenario: Scenario, dealt: Dealt) -> Assembly:
         metrics=["accuracy"],
     )
     steps = task.steps_per_execution or (32 if inner.count_params() < SMALL_MODEL else 1)
-    return Assembly(scenario, model, dealt.data, dealt.feed, dealt.dropped, steps)
+    return Experiment(scenario, model, dealt.data, dealt.feed, dealt.dropped, steps)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from laser_phy.experiments.run.console import Progress
-from laser_phy.experiments.run.experiment import Assembly
+from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.run.interrupt import Interruption
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.uplink.diagnostics import MAXIMA, RATIOS_DB, ratio_db
@@ -47,7 +47,7 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self,
-        assembly: Assembly,
+        assembly: Experiment,
         folder: RunFolder,
         progress: Progress,
         interruption: Interruption,

@@ -22,7 +22,7 @@ from laser_phy.experiments.run.summary_text import in_words, next_steps
 from laser_phy.experiments.scenario import Scenario, load_scenario
 
 if TYPE_CHECKING:
-    from laser_phy.experiments.run.experiment import Assembly
+    from laser_phy.experiments.run.experiment import Experiment
     from laser_phy.experiments.run.recorder import Recorder
     from laser_phy.experiments.run.results import Run
 
@@ -109,14 +109,14 @@ def _train(
     interruption: Interruption,
     tensorboard: bool,
 ) -> None:
-    from laser_phy.experiments.run.experiment import assemble, deal
+    from laser_phy.experiments.run.experiment import assemble, load_data
 
     progress.say(f"{scenario.name}: writing to {folder.path}")
     if scenario.expected:
         progress.paragraph(f"Expected: {scenario.expected}.")
     if isinstance(scenario.task.dataset, Downloaded):  # Keras' own, which loads TensorFlow
         _load_libraries(progress)
-    dealt = deal(scenario)
+    dealt = load_data(scenario)
     if split.is_worth_a_look(scenario):
         progress.table(split.table(dealt))
         with writing(folder.split):
@@ -142,7 +142,7 @@ def _train(
     _conclude(assembly, recorder, folder, progress, whole)
 
 
-def _resumed(assembly: Assembly, folder: RunFolder, progress: Progress) -> dict[str, Any]:
+def _resumed(assembly: Experiment, folder: RunFolder, progress: Progress) -> dict[str, Any]:
     """The state of the checkpoint that the model and the tables are put back to; empty for none.
 
     Raises:
@@ -167,7 +167,7 @@ def _resumed(assembly: Assembly, folder: RunFolder, progress: Progress) -> dict[
 
 
 def _conclude(
-    assembly: Assembly, recorder: Recorder, folder: RunFolder, progress: Progress, planned: int
+    assembly: Experiment, recorder: Recorder, folder: RunFolder, progress: Progress, planned: int
 ) -> None:
     """What is written when training has ended, the summary last."""
     import numpy as np

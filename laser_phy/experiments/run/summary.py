@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from laser_phy.experiments.run.experiment import Assembly
+from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.run.libraries import versions
 from laser_phy.experiments.run.recorder import Recorder
 from laser_phy.experiments.run.run_folder import RunFolder
@@ -15,7 +15,7 @@ from laser_phy.uplink.diagnostics import DOWNLINK_NAMES
 
 
 def summarise(
-    assembly: Assembly, recorder: Recorder, folder: RunFolder, status: str, planned: int
+    assembly: Experiment, recorder: Recorder, folder: RunFolder, status: str, planned: int
 ) -> dict[str, Any]:
     """The summary of a run that ended with `status`, of `planned` rounds its scenario has."""
     scenario = assembly.scenario
@@ -42,7 +42,7 @@ def summarise(
     }
 
 
-def _excluded(assembly: Assembly) -> dict[str, int]:
+def _excluded(assembly: Experiment) -> dict[str, int]:
     """Rounds in which a worker was left out for its gradient, by worker."""
     counts = np.asarray(assembly.model.uplink.excluded)
     return {str(worker): int(counts[worker]) for worker in counts.nonzero()[0]}

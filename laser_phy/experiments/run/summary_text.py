@@ -181,7 +181,7 @@ def _air(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
     if not per_round:
         return ""
     total_s = per_round * summary["rounds"] / 1000
-    text = f"Air time: {number(per_round)} ms a round, {number(total_s)} s in all."
+    text = f"AnalogLink time: {number(per_round)} ms a round, {number(total_s)} s in all."
     if link["truncated_fraction"]:
         text += (
             f" {_percent(link['truncated_fraction'])} of the resource elements stayed silent, "

@@ -15,7 +15,7 @@ from laser_phy.experiments.run.console import clock
 from laser_phy.experiments.run.folder_lock import holder, locked
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
-from laser_phy.experiments.sweep.console import Board, Glimpse
+from laser_phy.experiments.sweep.console import RunProgress, SweepConsole
 from laser_phy.experiments.sweep.engine import Ended, Engine, Job
 from laser_phy.experiments.sweep.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
 from laser_phy.experiments.sweep.run_names import in_short, short_keys
@@ -75,14 +75,14 @@ def sweep(
     plan = plan_of(scenario)
     folder = SweepFolder(Path(out) if out is not None else Path("sweeps") / scenario.name)
     folder.make()
-    with Board(quiet=quiet) as board:
+    with SweepConsole(quiet=quiet) as board:
         crashed = holder(folder.path, "sweep")
         with locked(folder.path, "sweep"):
             if crashed is not None:
                 board.say(f"An earlier sweep here (process {crashed['pid']}) was cut short.")
             engine = _engine(jobs, threads, scheduler, folder)
             try:
-                _Conductor(plan, folder, engine, board, rounds).conduct(estimate)
+                _SweepRunner(plan, folder, engine, board, rounds).conduct(estimate)
             finally:
                 engine.stop()
         from laser_phy.experiments.sweep.results import load_sweep
@@ -94,11 +94,11 @@ def sweep(
 
 def show_plan(scenario: Scenario) -> None:
     """Say what a sweep of the scenario would run."""
-    with Board() as board:
+    with SweepConsole() as board:
         introduce(plan_of(scenario), board, most=MOST_RUNS)
 
 
-def introduce(plan: Plan, board: Board, most: int = 20) -> None:
+def introduce(plan: Plan, board: SweepConsole, most: int = 20) -> None:
     """How many runs, and the table of what varies."""
     count = len(plan.runs)
     board.say(f"{plan.scenario.name}: {count} {'run' if count == 1 else 'runs'}.")
@@ -116,11 +116,16 @@ def introduce(plan: Plan, board: Board, most: int = 20) -> None:
     board.plan_table([keys.get(column, column) for column in paths], rows, most)
 
 
-class _Conductor:
+class _SweepRunner:
     """Keeps an engine busy with the runs of a plan until none is left."""
 
     def __init__(
-        self, plan: Plan, folder: SweepFolder, engine: Engine, board: Board, rounds: int | None
+        self,
+        plan: Plan,
+        folder: SweepFolder,
+        engine: Engine,
+        board: SweepConsole,
+        rounds: int | None,
     ) -> None:
         self.plan, self.folder, self.engine, self.board = plan, folder, engine, board
         self.rounds = rounds
@@ -222,12 +227,12 @@ class _Conductor:
 
     def _show(self, todo: deque[PlannedRun]) -> None:
         glimpses = {
-            name: (Glimpse.of(self._at(run)), run.scenario.task.epochs)
+            name: (RunProgress.of(self._at(run)), run.scenario.task.epochs)
             for name, run in self.running.items()
         }
         self.board.whole(self.done, glimpses, len(todo), self._seconds_left(glimpses, len(todo)))
 
-    def _seconds_left(self, running: dict[str, tuple[Glimpse, int]], waiting: int) -> float:
+    def _seconds_left(self, running: dict[str, tuple[RunProgress, int]], waiting: int) -> float:
         known = self.took or ([self.cost.run_s] if self.cost else [])
         if not known:
             return math.nan
@@ -288,7 +293,7 @@ def _last_words(log: Path, status: int | None) -> str:
     return f"{said} ({how})."
 
 
-def _tell(result: Sweep, board: Board) -> None:
+def _tell(result: Sweep, board: SweepConsole) -> None:
     board.say()
     for line in result.in_words():
         board.say(line)

@@ -21,31 +21,31 @@ _EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class RunProgress:
     """How far a run is, from its files."""
 
     epoch: int
     metric: str
 
     @staticmethod
-    def of(folder: RunFolder) -> Glimpse:
+    def of(folder: RunFolder) -> RunProgress:
         """From the last whole line of the history."""
         try:
             rows = folder.read_rows(folder.history)
         except (OSError, ValueError, TypeError):  # a line that is being written
             rows = []
         if not rows:
-            return Glimpse(0, "")
+            return RunProgress(0, "")
         row = rows[-1]
         tests = [
             f"{label} {shown_metric(key, row[key])}"
             for key, label in test_columns(row).items()
             if key in row and label != key
         ]
-        return Glimpse(int(row["epoch"]) + 1, "  ".join(tests))
+        return RunProgress(int(row["epoch"]) + 1, "  ".join(tests))
 
 
-class Board(Progress):
+class SweepConsole(Progress):
     """The lines of a sweep of `total` runs."""
 
     total = 0
@@ -68,11 +68,11 @@ class Board(Progress):
         self.say(f"{'started':12} {name}")
 
     def ended(self, name: str, what: str, folder: RunFolder, took_s: float, note: str = "") -> None:
-        parts = [f"{what:12} {name}", Glimpse.of(folder).metric, clock(took_s), note]
+        parts = [f"{what:12} {name}", RunProgress.of(folder).metric, clock(took_s), note]
         self.say("  ".join(part for part in parts if part))
 
     def whole(
-        self, done: int, running: Mapping[str, tuple[Glimpse, int]], waiting: int, left_s: float
+        self, done: int, running: Mapping[str, tuple[RunProgress, int]], waiting: int, left_s: float
     ) -> None:
         """The line for the whole: live on a terminal, else at most once a minute."""
         line = (

@@ -5,7 +5,8 @@ A new kind is one file with a `Knowledge` class, and its name in one or both tup
 
 from typing import Any
 
-from laser_phy.core.settings import Settings, one_of, setting
+from laser_phy.core.kinds import Family
+from laser_phy.core.settings import Settings, setting
 from laser_phy.phy.csi.base import Knowledge
 from laser_phy.phy.csi.estimated import Estimated
 from laser_phy.phy.csi.none import NoCsi
@@ -14,11 +15,14 @@ from laser_phy.phy.csi.perfect import Perfect
 from laser_phy.phy.csi.phase import Phase
 from laser_phy.phy.csi.statistical import Statistical
 
-TRANSMITTER_KINDS = (Perfect, Estimated, Outdated, Phase, Statistical, NoCsi)
-RECEIVER_KINDS = (Perfect, Estimated, Outdated, Statistical, NoCsi)
-AnyTransmitterCsi: Any = one_of(*TRANSMITTER_KINDS)
-AnyReceiverCsi: Any = one_of(*RECEIVER_KINDS)
-AnyListenerCsi: Any = one_of(Perfect, Estimated, Outdated)
+TRANSMITTER_KINDS = Family(
+    "csi.transmitter", Knowledge, Perfect, Estimated, Outdated, Phase, Statistical, NoCsi
+)
+RECEIVER_KINDS = Family("csi.receiver", Knowledge, Perfect, Estimated, Outdated, Statistical, NoCsi)
+WORKER_KINDS = Family("downlink.csi", Knowledge, Perfect, Estimated, Outdated)
+AnyTransmitterCsi: Any = TRANSMITTER_KINDS.field
+AnyReceiverCsi: Any = RECEIVER_KINDS.field
+AnyListenerCsi: Any = WORKER_KINDS.field
 """For workers that hear a broadcast: without knowledge they could not read it."""
 
 

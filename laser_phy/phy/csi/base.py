@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from laser_phy.core.settings import Settings
+from laser_phy.core.kinds import Kind
 
 
-class Knowledge(Settings):
+class Knowledge(Kind):
     """What one side knows of the channel.
 
     Attributes:
@@ -18,7 +18,6 @@ class Knowledge(Settings):
         of_mean: the mean of the gain is known.
     """
 
-    name: str
     pilots: ClassVar[bool] = False
     of_phase: ClassVar[bool] = True
     of_gain: ClassVar[bool] = True

@@ -2,18 +2,18 @@
 
 import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from paths import ROOT
 from scipy import special
 
 import laser_phy as lp
 from laser_phy.channels.estimation import PilotEstimator
 from laser_phy.channels.grid import resource_grid, round_grid
 from laser_phy.phy.csi import RECEIVER_KINDS, TRANSMITTER_KINDS
-from laser_phy.phy.pilots import Motion
+from laser_phy.phy.pilots import Mobility
 
 OFDM = lp.Ofdm(fft_size=64, guard_carriers=(4, 3), cyclic_prefix=8, dc_null=True)  # 56 carriers
 TRUNCATED = {"name": "truncated_inversion", "threshold": 0.2}
@@ -117,7 +117,7 @@ class TestErrors:
 
         @tf.function(autograph=False)
         def one(t):
-            moment = air.transmitters.moment(t, 0, t, Motion(tf.zeros([])))
+            moment = air.transmitters.moment(t, 0, t, Mobility(tf.zeros([])))
             scaled = air.scaling.scale(messages, tf.ones([1]), moment, tf.ones([workers]))
             sums = air.superposition(scaled)
             known = air.observer.finish(moment, sums.observed, tf.constant(float(workers)))
@@ -128,7 +128,7 @@ class TestErrors:
         errors = [one(tf.constant(t, tf.int64)).numpy() for t in range(40)]
         expected = s2 if estimator == "ls" else workers * s2 / (workers + s2)
         samples_within(errors, expected)
-        error = air.observer.error(Motion(0.0), float(workers))
+        error = air.observer.error(Mobility(0.0), float(workers))
         assert float(error) == pytest.approx(expected, rel=1e-5)
 
     def test_each_worker_from_its_comb(self):
@@ -142,7 +142,7 @@ class TestErrors:
 
         @tf.function(autograph=False)
         def one(t, k):
-            moment = air.transmitters.moment(t, 0, t, Motion(tf.zeros([])))
+            moment = air.transmitters.moment(t, 0, t, Mobility(tf.zeros([])))
             sight = air.transmitters.look(moment, k)
             ones = tf.ones([len(air.timeline.used)], tf.complex64)
             known = air.observer.of(moment, k, sight, ones).total
@@ -453,7 +453,7 @@ class TestRefusals:
 @pytest.fixture(scope="module")
 def csi_table():
     """docs/csi_table.py, which makes the table of the docs."""
-    path = Path(__file__).resolve().parent.parent / "docs" / "csi_table.py"
+    path = ROOT / "docs" / "csi_table.py"
     spec = importlib.util.spec_from_file_location("csi_table", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

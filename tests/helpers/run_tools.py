@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 TIMES = {"wall_s", "rounds_per_s"}
 EXTRA = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}  # what is said before a kill is heard
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import ROOT
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "your_own_script.md"
+PAGE = ROOT / "docs" / "your_own_script.md"
 
 
 def test_the_page_is_a_script_that_runs(

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from laser_phy.cli import main
 
@@ -352,7 +353,7 @@ def test_the_program_itself_ends_with_status_2_and_no_traceback(tmp_path: Path) 
     file = write(tmp_path, GOOD.replace("rank: 2", "rank: 0"))
     done = subprocess.run(
         [sys.executable, "-m", "laser_phy.cli", "check", str(file)],
-        cwd=Path(__file__).resolve().parent.parent, capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""

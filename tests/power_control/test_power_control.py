@@ -10,7 +10,7 @@ from scipy import optimize, special
 
 import laser_phy as lp
 from laser_phy.channels.gain_law import Rician
-from laser_phy.power_control import cao, common_statistics, joint
+from laser_phy.power_control import cao, common_moments, joint
 
 # name -> (settings, csi.transmitter); a new rule is one line
 RULES = {
@@ -198,7 +198,7 @@ class TestClosedForms:
     def test_unequal_workers_share_the_smallest_scale(self, name):
         """Nobody exceeds its mean budget, and the sum has one scale."""
         rule, laws = CLOSED[name], [Rician(0.0, 0.3), Rician(0.0, 1.0), Rician(0.0, 1.7)]
-        each, common = [rule.statistics(law) for law in laws], common_statistics(rule, laws)
+        each, common = [rule.statistics(law) for law in laws], common_moments(rule, laws)
         assert common.scale == min(s.scale for s in each)
         powers = [s.power * (common.scale / s.scale) ** 2 for s in each]
         assert max(powers) == pytest.approx(1)

@@ -159,15 +159,15 @@ def test_the_split_of_both_factors_is_scipys(m, n, p):
 
 
 def test_the_first_of_two_passes_takes_its_share():
-    sizes, followers = np.float32([40, 12, 40]), np.float32([90, 0, 90])
+    sizes, second_pass_sizes = np.float32([40, 12, 40]), np.float32([90, 0, 90])
     energy = np.float32([500, 7, 20])
-    given = first_pass_shares("compressed_norm", sizes, followers, energy, 1, 0.2).numpy()
+    given = first_pass_shares("compressed_norm", sizes, second_pass_sizes, energy, 1, 0.2).numpy()
     np.testing.assert_allclose(given, [0.2, 1.0, 0.2])
-    given = first_pass_shares("optimal", sizes, followers, energy, 1, 0.2).numpy()
+    given = first_pass_shares("optimal", sizes, second_pass_sizes, energy, 1, 0.2).numpy()
     # too little energy for any good split: the share that was set
     np.testing.assert_allclose(given, [first_factor_share(40.0, 90.0, 500.0), 1.0, 0.2])
     # K workers that send alike have K^2 times the energy
-    given = first_pass_shares("optimal", sizes, followers, energy / 9, 3, 0.2).numpy()
+    given = first_pass_shares("optimal", sizes, second_pass_sizes, energy / 9, 3, 0.2).numpy()
     assert given[0] == pytest.approx(float(first_factor_share(40.0, 90.0, 500.0)), rel=1e-5)
 
 

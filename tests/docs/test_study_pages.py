@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from paths import ROOT
 
 from laser_phy.core.yaml_source import read
 from laser_phy.experiments.scenario import Scenario, load_scenario, shipped
 from laser_phy.experiments.settings_docs import settings_page
 from laser_phy.experiments.sweep.plan import plan_of
 
-ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS = (
     "csi_sensitivity", "laser_vs_zsgd", "rank_tradeoff", "slow_vs_fast", "snr_sensitivity",
 )  # fmt: skip

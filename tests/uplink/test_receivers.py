@@ -9,7 +9,7 @@ from scipy import special
 
 import laser_phy as lp
 from laser_phy.channels.recording import Recording, save
-from laser_phy.receivers import Link, Observed
+from laser_phy.receivers import ChannelObservation, Link
 
 NO = 2.0
 OFDM = {"fft_size": 256, "guard_carriers": [0, 0], "dc_null": False, "cyclic_prefix": 16}
@@ -68,7 +68,7 @@ class TestScale:
         h, e, workers = self.channel(), 0.7, 4
         total, squares = h.sum(axis=0), np.square(np.abs(h)).sum(axis=0)
         receiver = lp.receivers.Scale(debias="mmse", correlation=c)
-        observed = Observed(total=tf.constant(total[None]), squares=tf.constant(squares))
+        observed = ChannelObservation(total=tf.constant(total[None]), squares=tf.constant(squares))
         known = Link(float(workers), 1.0, 1.0, 1.0, False, False, True, NO)
         one = tf.ones([1, 200], tf.complex64)
         w = np.asarray(receiver.combine(one, observed, tf.fill([200], e), known))
@@ -130,7 +130,7 @@ class TestLmmse:
         expected = e * kappa / workers - (e * kappa / workers) ** 2 * np.real(
             g.conj() @ np.linalg.solve(cov, g)
         )
-        observed = Observed(
+        observed = ChannelObservation(
             total=tf.constant(np.repeat(g[:, None], symbols, axis=1)),
             outer=tf.constant(np.repeat((h @ h.conj().T)[None], symbols, axis=0)),
         )

@@ -16,7 +16,6 @@ from laser_phy.cli import main
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
 
-ROOT = Path(__file__).resolve().parent.parent
 DIAGNOSTICS = {
     "uplink_nmse_db", "gradient_nmse_db", "uplink_snr_db", "energy_max_worker",
     "energy_mean_worker", "symbols_per_round", "air_time_ms", "truncated_fraction",

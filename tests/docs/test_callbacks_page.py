@@ -5,13 +5,13 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import laser_phy as lp
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "callbacks.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "callbacks.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -26,7 +26,7 @@ def test_the_page_has_every_callback():
 
 def test_the_pictures_are_there():
     for name in re.findall(r"\]\((images/.*?)\)", PAGE):
-        assert (Path(__file__).resolve().parent.parent / "docs" / name).is_file()
+        assert (ROOT / "docs" / name).is_file()
 
 
 @pytest.mark.long

@@ -2,10 +2,10 @@
 
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from scipy import optimize
 
 from laser_phy.theory import (
@@ -177,7 +177,7 @@ def test_training_on_a_quadratic_stays_under_theorem_1():
 
 
 def test_the_figures_are_drawn_by_their_command(tmp_path, monkeypatch):
-    script = Path(__file__).parents[1] / "docs" / "figures" / "theory.py"
+    script = ROOT / "docs" / "figures" / "theory.py"
     arguments = ["theory.py", "--out", str(tmp_path), "--trials", "1", "--rounds", "20"]
     monkeypatch.setattr(sys, "argv", arguments)
     runpy.run_path(str(script), run_name="__main__")

@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 import laser_phy as lp
 from laser_phy.core import yaml_source as source
 from laser_phy.core.errors import Refusal, nearest
-from laser_phy.core.settings import Settings, SettingsError, one_of, setting
+from laser_phy.core.kinds import Family, Kind
+from laser_phy.core.settings import Settings, SettingsError, setting
 from laser_phy.experiments.catalogue import kinds_by_field, shipped_descriptions
 from laser_phy.experiments.scenario import Scenario, ScenarioError, load_scenario, shipped, to_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
 LEAST = {
     "task": {"dataset": {"name": "digits"}, "model": {"name": "linear"}},
     "uplink": {"compressor": "laser"},
@@ -189,7 +190,11 @@ def test_later_sets_win() -> None:
 # ---- the Python side of refusals ----
 
 
-class Short(Settings):
+class Ruler(Kind):
+    """A family's base."""
+
+
+class Short(Ruler):
     """A kind."""
 
     name: Literal["short"] = "short"
@@ -197,7 +202,7 @@ class Short(Settings):
     """Its length."""
 
 
-class Long(Settings):
+class Long(Ruler):
     """Another kind."""
 
     name: Literal["long"] = "long"
@@ -205,15 +210,18 @@ class Long(Settings):
     """Its turns."""
 
 
+RULERS, ONE_RULER = Family("ruler", Ruler, Short, Long), Family("ruler", Ruler, Short)
+
+
 class Owner(Settings):
     """Holds kinds."""
 
-    first: one_of(Short, Long)  # type: ignore[valid-type]
+    first: RULERS.field  # type: ignore[valid-type]
     """The first."""
     pair: tuple[float, float] = (1.0, 2.0)
-    second: one_of(Short, Long) | None = None  # type: ignore[valid-type]
+    second: RULERS.field | None = None  # type: ignore[valid-type]
     flag: bool = False
-    only: one_of(Short) = Short()  # type: ignore[valid-type]
+    only: ONE_RULER.field = Short()  # type: ignore[valid-type]
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from rich.console import Console
 
 from laser_phy.cli import main
 from laser_phy.experiments.run.console import Progress, clock
 from laser_phy.experiments.scenario import load_scenario
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def call(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

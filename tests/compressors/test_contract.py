@@ -137,7 +137,7 @@ def test_a_worker_that_sits_out_loses_nothing_it_would_have_kept(case):
     codec, link, own = build(case), Link(build(case), workers=1), gradients()[0]
     link([own])
     before = link.kept()
-    link.memories = [codec.sit_out([tf.constant(g) for g in own], link.memories[0])]
+    link.memories = [codec.skip_round([tf.constant(g) for g in own], link.memories[0])]
     counts = getattr(codec, "compressed", [True] * len(SHAPES))
     expected = [
         (k + g) if case.feedback and c else k for k, g, c in zip(before, own, counts, strict=True)

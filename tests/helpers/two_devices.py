@@ -1,7 +1,7 @@
 """Trains on two logical CPU devices and on one, in a process of its own; prints what differs.
 
 Devices are split before TensorFlow starts, so no test that shares its process can do it.
-`python two_replicas.py CASES...` prints a JSON object by case; the cases are the functions below.
+`python two_devices.py CASES...` prints a JSON object by case; the cases are the functions below.
 """
 
 import json

@@ -3,12 +3,11 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
-HERE = Path(__file__).parent
 QUICK = ("laser_tdl", "identity_awgn")
 SLOW = (
     "both_factors", "signum_rayleigh", "random_k_rician", "sketch_cdl", "a_dsgd_umi",
@@ -18,7 +17,12 @@ EPSILON = float(np.finfo(np.float32).eps)
 
 
 def run(folder, *cases):
-    command = [sys.executable, str(HERE / "two_replicas.py"), str(folder), *cases]
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "helpers" / "two_devices.py"),
+        str(folder),
+        *cases,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -4,17 +4,16 @@ import importlib.util
 import itertools
 import re
 import shlex
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from paths import ROOT
 
 import laser_phy as lp
 from laser_phy.core.yaml_source import read
 from laser_phy.experiments.scenario import load_scenario
 from laser_phy.experiments.sweep.plan import plan_of
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "downlink.md").read_text(encoding="utf-8")
 
 
