@@ -35,6 +35,16 @@ class Channel(Kind):
     noise_variance: ClassVar[float] = NOISE_VARIANCE
 
     @property
+    def initial_speed_mps(self) -> float:
+        """Speed of the workers, in m/s, which schedules may change; 0 where nothing moves."""
+        return 0.0
+
+    @property
+    def wavelength_m(self) -> float | None:
+        """Of the carrier, in m, of a channel that moves within a round; None for others."""
+        return None
+
+    @property
     def noise_of_a_real(self) -> float:
         """Variance of the noise on a real, behind M antennas that add up to gain 1."""
         return self.noise_variance / 2 / self.antennas

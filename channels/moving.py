@@ -30,6 +30,10 @@ class Moving(Channel):
     moves: ClassVar[bool] = True
 
     @property
+    def initial_speed_mps(self) -> float:
+        return self.speed_mps
+
+    @property
     def wavelength_m(self) -> float:
         """Wavelength of the carrier."""
         return SPEED_OF_LIGHT_MPS / self.carrier_hz

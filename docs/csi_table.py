@@ -81,15 +81,15 @@ def formula(uplink: lp.Uplink, name: str, snr_db: float, x: Any) -> float | None
         error = np.sum(plus**2 + minus**2) / (antennas * WORKERS**2 * gamma**2)
     elif name == "blind" and settings.csi.receiver.name in ("perfect", "estimated"):
         noise = REALS / 2 * NOISE_VARIANCE / (WORKERS * a2)
-        sounding = uplink.airs[0].observer.sounding  # its noise meets all that is received
-        noisy = 1 + (sounding.error / WORKERS if sounding else 0)
+        pilots = uplink.links[0].csi.pilots  # its noise meets all that is received
+        noisy = 1 + (pilots.error / WORKERS if pilots else 0)
         error = noisy * (energies.mean() + noise) / antennas
     elif name == "unbiased" or (name == "least error" and settings.csi.receiver.name != "perfect"):
         # a gain of mean rho m and E|h b|^2 = rho^2 q + (1 - rho^2): see the uplink's statistics
-        known = uplink.airs[0].transmitters
-        rho, rho2 = map(float, known.correlation(uplink.motion))
-        gain = rho * known.statistics.gain * known.statistics.share
-        square = rho2 * known.statistics.square + 1 - rho2
+        known = uplink.links[0].transmitter
+        rho, rho2 = map(float, known.correlation(uplink.mobility))
+        gain = rho * known.moments.gain * known.moments.sent_fraction
+        square = rho2 * known.moments.square + 1 - rho2
         weight = 1 / (WORKERS * gain)
         if name == "least error":
             prior = a2 * energies.mean() / (REALS / 2)  # energy of a symbol

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from laser_phy.experiments.sweep.conductor import sweep
     from laser_phy.experiments.sweep.results import load_sweep
     from laser_phy.training.over_the_air import OverTheAir
-    from laser_phy.uplink.uplink import Aggregate, Uplink
+    from laser_phy.uplink.aggregate import Aggregate
+    from laser_phy.uplink.uplink import Uplink
 
 __version__ = "0.1.0"
 
 # name -> (module, attribute), or a module of this package: loaded on first use (PEP 562)
 _LAZY = {
-    "Aggregate": ("laser_phy.uplink.uplink", "Aggregate"),
+    "Aggregate": ("laser_phy.uplink.aggregate", "Aggregate"),
     "Downlink": ("laser_phy.downlink.downlink", "Downlink"),
     "OverTheAir": ("laser_phy.training.over_the_air", "OverTheAir"),
     "Uplink": ("laser_phy.uplink.uplink", "Uplink"),

@@ -29,7 +29,7 @@ class Message(NamedTuple):
     sent_norms: Any
     source_norms: Any
 
-    def gated(self, sends: Any) -> Message:
+    def masked(self, sends: Any) -> Message:
         """This message, or silence where `sends` (bool scalar) is false."""
         return Message(*[tf.where(sends, part, tf.zeros_like(part)) for part in self])
 
@@ -96,7 +96,7 @@ class Codec(ABC):
         """Reals on the air in a phase: those of the blocks, unless they are sent as bits."""
         return sum(self.phases[phase])
 
-    def funded(self, state: Tensors, energy: Any, workers: int, noise: float) -> Tensors:
+    def with_energy(self, state: Tensors, energy: Any, workers: int, noise: float) -> Tensors:
         """`state` with what the energy of a round decides, as `encode` takes it.
 
         Args:
@@ -108,11 +108,11 @@ class Codec(ABC):
         return state
 
     def message_bits(self, state: Tensors) -> Any:
-        """Bits of a round's message as a digital one; `state` is funded."""
+        """Bits of a round's message as a digital one; `state` with the energy in it."""
         return self.bits_per_real * self.round_size
 
     def notes(self, energy: float, workers: int, noise: float) -> list[str]:
-        """What is worth knowing before a run at this energy, in sentences; as for `funded`."""
+        """What is worth knowing before a run at this energy, in sentences; as for `with_energy`."""
         return []
 
     def initial_state(self) -> list[np.ndarray]:
@@ -151,7 +151,7 @@ class Codec(ABC):
             phase: a Python integer.
             gradients: list of float32 tensors of the codec's shapes.
             memory: [memory_size] float32.
-            state: the shared state, funded.
+            state: the shared state, with what the energy decides.
         """
 
     def resume(self, phase: int, memory: Any, state: Tensors) -> tuple[Message, Any]:

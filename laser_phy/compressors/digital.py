@@ -77,7 +77,7 @@ class DigitalCodec(FeedbackCodec):
         snr = workers * tf.cast(energy, tf.float64) / (self.uses * tf.cast(noise, tf.float64))
         return self.uses / (2 * workers) * tf.math.log1p(snr) / math.log(2)
 
-    def funded(self, state: Tensors, energy: Any, workers: int, noise: float) -> Tensors:
+    def with_energy(self, state: Tensors, energy: Any, workers: int, noise: float) -> Tensors:
         return [most_entries(self.size, self.capacity(energy, workers, noise))]
 
     def message_bits(self, state: Tensors) -> Any:

@@ -11,12 +11,14 @@ import tensorflow as tf
 
 from laser_phy.channels.awgn import Noise
 from laser_phy.core.random_streams import stream_key
-from laser_phy.downlink.settings import Directed, IdealDownlink
+from laser_phy.downlink.settings import Directed
 from laser_phy.downlink.worker_receiver import WorkerReceiver
-from laser_phy.phy.layout import BlockLayout
-from laser_phy.phy.ofdm import to_reals, to_symbols
-from laser_phy.power import mean_shares
-from laser_phy.uplink.transmitter import Transmission
+from laser_phy.phy.modulation import LinearModulation
+from laser_phy.phy.ofdm import BlockLayout
+from laser_phy.phy.worker_channels import Transmission
+from laser_phy.power import CompressedNorm, mean_shares
+
+MODULATION = LinearModulation()
 
 
 class Signal(NamedTuple):
@@ -26,13 +28,15 @@ class Signal(NamedTuple):
         symbols: [symbol] complex64, scaled.
         budget: [block] energy p_j and
         amplitude: [block] a_j, both known to the workers from the control channel.
-        moment: of the channel and the noise.
+        transmission: its channels.
+        round: int64 scalar, which the noise goes by.
     """
 
     symbols: Any
     budget: Any
     amplitude: Any
-    moment: Transmission
+    transmission: Transmission
+    round: Any
 
 
 class Received(NamedTuple):
@@ -64,7 +68,7 @@ class Downlink(keras.layers.Layer):
         super().__init__(name="downlink", dtype="float32", autocast=False)
         fields = {"name": "ideal", **fields}
         self.settings = Directed.from_config({"downlink": fields}).downlink
-        self.ideal = isinstance(self.settings, IdealDownlink)
+        self.ideal = self.settings.ideal
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -87,12 +91,12 @@ class Downlink(keras.layers.Layer):
             settings = self.settings
             self.layouts = [BlockLayout(blocks) for blocks in phases]
             key = stream_key(seed, "downlink")
-            self.listeners = [
+            self.receivers = [
                 WorkerReceiver(settings, layout.symbols, key, workers) for layout in self.layouts
             ]
             self.noise = Noise(stream_key(seed, "downlink_noise"), settings.channel.noise_variance)
             self.energy = self._scalar("energy", self.energy_budget)
-            speed = getattr(settings.channel, "speed_mps", 0.0)
+            speed = settings.channel.initial_speed_mps
             self.speed_mps = self._scalar("speed_mps", speed)
         self.built = True
 
@@ -109,34 +113,32 @@ class Downlink(keras.layers.Layer):
     def send(self, phase: int, reals: Any, round_: Any) -> Signal:
         """The server's transmission of `reals` [real] in round `round_`."""
         layout = self.layouts[phase]
-        norms = tf.sqrt(layout.per_block(tf.square(reals)))[tf.newaxis]
-        budget = self.energy.value * mean_shares("compressed_norm", norms, norms)
-        amplitude = tf.math.divide_no_nan(tf.sqrt(budget), norms[0])
+        energies = layout.per_block(tf.square(reals))
+        norms = tf.sqrt(energies)[tf.newaxis]
+        budget = self.energy.value * mean_shares(CompressedNorm(), norms, norms)
+        amplitude = MODULATION.amplitude(energies, budget)
         return Signal(
-            symbols=to_symbols(layout.per_real(amplitude) * reals),
+            symbols=MODULATION.modulate(layout.per_real(amplitude) * reals, None),
             budget=budget,
             amplitude=amplitude,
-            moment=self.listeners[phase].moment(round_, self.speed_mps.value),
+            transmission=self.receivers[phase].transmission(round_, self.speed_mps.value),
+            round=round_,
         )
 
     def receive(self, phase: int, signal: Signal, reals: Any, worker: Any) -> Received:
         """Worker `worker`'s estimate; `reals` is what was sent, for the diagnostics alone."""
         layout, settings = self.layouts[phase], self.settings
-        listeners, moment = self.listeners[phase], signal.moment
-        arriving, gain, unknown = listeners.listen(moment, worker, signal.symbols)
-        received = self.noise.add(arriving[tf.newaxis], moment.round, worker)[0]
-        prior = self._prior(layout, signal.budget)
-        disturbance = settings.channel.noise_variance + prior * unknown
-        symbols = received * settings.receiver.weight(gain, prior, disturbance)
-        estimate = to_reals(symbols, layout.size)
+        arrival = self.receivers[phase].receive(signal.transmission, worker, signal.symbols)
+        received = self.noise.add(arrival.symbols[tf.newaxis], signal.round, worker)[0]
+        # mean energy of a symbol: a block's energy over its reals, two a symbol
+        per_real = signal.budget / tf.constant(layout.blocks, tf.float32)
+        prior = MODULATION.per_symbol(layout.per_real(per_real))
+        disturbance = settings.channel.noise_variance + prior * arrival.csi_error
+        symbols = received * settings.receiver.weight(arrival.gain, prior, disturbance)
+        estimate = MODULATION.demodulate(symbols, layout.size)
         estimate = tf.math.divide_no_nan(estimate, layout.per_real(signal.amplitude))
         return Received(
             reals=estimate,
             error=tf.reduce_sum(tf.square(estimate - reals)),
-            signal=tf.reduce_sum(tf.square(tf.abs(arriving))),
+            signal=tf.reduce_sum(tf.square(tf.abs(arrival.symbols))),
         )
-
-    def _prior(self, layout: BlockLayout, budget: Any) -> Any:
-        """[symbol] mean energy of a sent symbol: a block's energy over its reals, two a symbol."""
-        pairs = to_symbols(layout.per_real(budget / tf.constant(layout.blocks, tf.float32)))
-        return tf.math.real(pairs) + tf.math.imag(pairs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -16,13 +16,20 @@ from laser_phy.power import Energy
 
 
 class DownlinkKind(Kind):
-    """Settings of a downlink."""
+    """Settings of a downlink.
+
+    Attributes:
+        ideal: every worker has exactly what the server has.
+    """
+
+    ideal: ClassVar[bool] = False
 
 
 class IdealDownlink(DownlinkKind):
     """Every worker receives exactly what the server decoded, as in the paper."""
 
     name: Literal["ideal"] = "ideal"
+    ideal: ClassVar[bool] = True
 
 
 class Equalizer(Kind):
@@ -40,7 +47,7 @@ class Equalizer(Kind):
         raise NotImplementedError
 
 
-class ZeroForcing(Equalizer):
+class ZfEqualizer(Equalizer):
     """s = y / h where |h|^2 >= floor, else 0: error no / |h|^2 a symbol."""
 
     name: Literal["zero_forcing"] = "zero_forcing"
@@ -52,7 +59,7 @@ class ZeroForcing(Equalizer):
         return tf.where(strong, tf.math.reciprocal_no_nan(gain), tf.zeros_like(gain))
 
 
-class Lmmse(Equalizer):
+class LmmseEqualizer(Equalizer):
     """s = h* e y / (|h|^2 e + no + e c), e the mean energy of a symbol: shrinks what is weak.
 
     c is the variance of the error of h, 0 with perfect CSI.
@@ -65,7 +72,7 @@ class Lmmse(Equalizer):
         return tf.math.conj(gain) * tf.cast(tf.math.divide_no_nan(prior, power), gain.dtype)
 
 
-EQUALIZERS = Family("downlink.receiver", Equalizer, ZeroForcing, Lmmse)
+EQUALIZERS = Family("downlink.receiver", Equalizer, ZfEqualizer, LmmseEqualizer)
 AnyEqualizer: Any = EQUALIZERS.field
 
 
@@ -92,7 +99,7 @@ class Broadcast(DownlinkKind):
     """What is between server and workers; independent of the uplink's."""
     csi: AnyListenerCsi = setting(Perfect())
     """What every worker knows of its channel; pilots are the server's, one for all workers."""
-    receiver: AnyEqualizer = setting(Lmmse())
+    receiver: AnyEqualizer = setting(LmmseEqualizer())
     """How a worker reads what it hears."""
 
     @property

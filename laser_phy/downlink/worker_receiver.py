@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from laser_phy.channels.grid import round_grid
-from laser_phy.core.constants import NOISE_VARIANCE
-from laser_phy.core.random_streams import stateless_seed
 from laser_phy.downlink.settings import Broadcast
+from laser_phy.phy.beam import common_beam
 from laser_phy.phy.ofdm import spread
-from laser_phy.phy.pilots import Mobility, PilotEstimates, channel_sampling
-from laser_phy.uplink.transmitter import INNOVATION, Transmission
+from laser_phy.phy.pilots import Mobility, PilotEstimates
+from laser_phy.phy.worker_channels import Transmission, WorkerChannels
 
 SIDE = "receiver"
 """What a worker is on the way back, of the two sides of a link."""
 
 
+class Arrival(NamedTuple):
+    """What comes to a worker of a broadcast.
+
+    Attributes:
+        symbols: [symbol] complex64 behind the beam, without noise.
+        gain: [symbol] complex64 channel as the worker knows it.
+        csi_error: variance of the error of `gain`.
+    """
+
+    symbols: Any
+    gain: Any
+    csi_error: Any
+
+
 class WorkerReceiver:
-    """K workers who hear one kind of round.
+    """K workers who receive one kind of round.
 
     All gains are behind the server's common beam w = 1/sqrt(M), as on the uplink. Knowledge from
     pilots comes from pilot symbols of the broadcast, one for all workers.
@@ -33,94 +46,51 @@ class WorkerReceiver:
     """
 
     def __init__(self, settings: Broadcast, symbols: int, key: int, workers: int) -> None:
-        channel, csi = settings.channel, settings.csi
-        self.channel, self.csi, self.key = channel, csi, key
         self.grid = round_grid(settings.ofdm, symbols, pilots=settings.pilots)
         elements = spread(symbols, self.grid.elements)
-        self.timeline = channel_sampling({SIDE: csi}, channel, self.grid, elements)
-        self.elements = self.timeline.elements[:symbols]
-        self.fading = channel.build(self.timeline.grid, key, workers)
-        self.sounding: PilotEstimates | None = None
+        sides = {SIDE: settings.csi} if settings.pilots else {}
+        self.channels = WorkerChannels(settings.channel, self.grid, elements, sides, key, workers)
+        self.pilots: PilotEstimates | None = None
         if settings.pilots:
-            self._powers = np.array([law.mean for law in self.fading.laws()], np.float32)
-            self.sounding = PilotEstimates(
-                csi, SIDE, self.grid, self.timeline, self.grid.times,
-                self.timeline.used[:symbols], 1, getattr(channel, "wavelength_m", None),
-            )  # fmt: skip
+            laws = self.channels.fading.laws()
+            self._powers = np.array([law.mean for law in laws], np.float32)
+            wanted = self.channels.sampling.used[:symbols]
+            self.pilots = self.channels.estimates(settings.csi, SIDE, self.grid.times, wanted, 1)
+        self._age_s = settings.csi.age
 
     @property
     def pilot_energy(self) -> float:
         """Energy of a round's pilots, which the server sends beyond its budget."""
-        if self.sounding is None:
-            return 0.0
-        elements = len(self.grid.pilot_times) * len(self.grid.frequencies_hz)
-        return elements * NOISE_VARIANCE / self.sounding.csi.error
+        return 0.0 if self.pilots is None else self.pilots.energy
 
-    def moment(self, round_: Any, speed_mps: Any) -> Transmission:
-        """The moment of round `round_`."""
-        realisation = round_ // self.channel.coherence_rounds
-        motion = Mobility(speed_mps, receiver_age_s=getattr(self.csi, "age_s", 0.0))
-        draw = self.fading.draw
-        return Transmission(
-            round=round_,
-            turn=0,
-            motion=motion,
-            times=self.timeline.times(motion),
-            state=draw(realisation, speed_mps),
-            other=draw(realisation + INNOVATION, speed_mps) if self._innovates else (),
-        )
+    def transmission(self, round_: Any, speed_mps: Any) -> Transmission:
+        """Draw the channels of round `round_`."""
+        mobility = Mobility(speed_mps, receiver_age_s=self._age_s)
+        return self.channels.transmission(round_, round_, mobility)
 
-    @property
-    def _innovates(self) -> bool:
-        return self.sounding is not None and self.sounding.innovates
-
-    def listen(self, moment: Transmission, worker: Any, symbols: Any) -> tuple[Any, Any, Any]:
-        """What arrives at a worker of the server's `symbols` [symbol], and what it knows.
-
-        Returns:
-            [symbol] complex64 what arrives, without noise; [symbol] complex64 the channel as the
-            worker knows it; the variance of that one's error.
-        """
-        response = self._beam(self._response(moment, worker))  # [timeline element]
-        gain = tf.gather(response, self.elements)
+    def receive(self, transmission: Transmission, worker: Any, symbols: Any) -> Arrival:
+        """What arrives at a worker of the server's `symbols` [symbol], and what it knows."""
+        response = self.channels.response(transmission, worker)
+        gain = common_beam(self.channels.data(response))
         arriving = gain * symbols
-        if self.channel.domain == "time":
-            arriving = self._through(moment, worker, symbols)
-        if self.sounding is None:  # perfect, or a channel that needs no looking at
-            return arriving, gain, 0.0
-        known = self._estimate(self.sounding, moment, worker, response)
-        return arriving, known, self.sounding.error_of(self._power(worker), moment.motion)
-
-    def _response(self, moment: Transmission, worker: Any) -> Any:
-        if moment.times is None:
-            return self.fading.response(moment.state, worker)
-        return self.fading.response_at(moment.state, worker, moment.times)
-
-    def _through(self, moment: Transmission, worker: Any, symbols: Any) -> Any:
-        """[symbol] of the waveform that arrives."""
-        places = self.elements[:, np.newaxis]
-        placed = tf.scatter_nd(places, symbols, [self.timeline.grid.elements])
-        heard = self.fading.propagate(moment.state, worker, placed)
-        return tf.gather(self._beam(heard), self.elements)
+        if self.channels.channel.domain == "time":
+            through = self.channels.propagate(transmission, worker, response, symbols)
+            arriving = common_beam(through)
+        if self.pilots is None:  # perfect, or a channel that needs no looking at
+            return Arrival(arriving, gain, 0.0)
+        known = self._estimate(self.pilots, transmission, worker, response)
+        error = self.pilots.error_of(self._power(worker), transmission.mobility)
+        return Arrival(arriving, known, error)
 
     def _estimate(
-        self, sounding: PilotEstimates, moment: Transmission, worker: Any, response: Any
+        self, pilots: PilotEstimates, transmission: Transmission, worker: Any, response: Any
     ) -> Any:
-        """[symbol] channel, from noisy pilots through `response` [timeline element]."""
-        sounded = tf.gather(response, sounding.source)[tf.newaxis]
-        if sounding.innovates:
-            turns = sounding.turns(moment.motion)
-            earlier = self.fading.earlier(moment.state, moment.other, worker, turns)
-            sounded = tf.gather(self._beam(earlier), sounding.source)[tf.newaxis]
-        seed = stateless_seed(self.key, "pilots", moment.round, worker)
-        estimate = sounding.estimate(sounding.pilots(sounded), seed)[0]
-        return sounding.shrunk(estimate, self._power(worker), moment.motion)
+        """[symbol] channel, from noisy pilots through `response` [antenna, sampled element]."""
+        sounded = common_beam(self.channels.sounded(pilots, transmission, worker, response))
+        seed = self.channels.seed("pilots", transmission.index, worker)
+        estimate = pilots.estimate(pilots.pilots(sounded[tf.newaxis]), seed)[0]
+        return pilots.shrunk(estimate, self._power(worker), transmission.mobility)
 
     def _power(self, worker: Any) -> Any:
         """Mean power of a worker's channel."""
         return tf.gather(self._powers, worker)
-
-    def _beam(self, response: Any) -> Any:
-        """w^H h [element] of [antenna, element]."""
-        antennas = float(self.channel.antennas)
-        return tf.reduce_sum(response, axis=0) / tf.cast(antennas**0.5, response.dtype)

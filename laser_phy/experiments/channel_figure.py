@@ -91,15 +91,15 @@ def _look(uplink: Any) -> tuple[np.ndarray, np.ndarray]:
 
     from laser_phy.uplink.snapshot import gains_and_powers
 
-    air = uplink.airs[0]
-    gains, powers = gains_and_powers(air, tf.constant(0, tf.int64), uplink.motion)
-    shape = (uplink.workers, len(air.grid.times), len(air.grid.frequencies_hz))
+    link = uplink.links[0]
+    gains, powers = gains_and_powers(link, tf.constant(0, tf.int64), uplink.mobility)
+    shape = (uplink.workers, len(link.grid.times), len(link.grid.frequencies_hz))
     return gains.reshape(shape), powers.reshape(shape)
 
 
 def _carriers(uplink: Any) -> np.ndarray:
     spacing = uplink.settings.ofdm.subcarrier_spacing_hz
-    return np.rint(uplink.airs[0].grid.frequencies_hz / spacing)
+    return np.rint(uplink.links[0].grid.frequencies_hz / spacing)
 
 
 def _decibel(power: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def _decibel(power: np.ndarray) -> np.ndarray:
 
 
 def _maps(figure: Any, axes: Any, uplink: Any, gains: np.ndarray, powers: np.ndarray) -> None:
-    carriers, times = _carriers(uplink), uplink.airs[0].grid.times
+    carriers, times = _carriers(uplink), uplink.links[0].grid.times
     shown = range(min(uplink.workers, len(axes)))
     level = _decibel(gains[list(shown)])
     low, high = np.percentile(level, 1), max(level.max(), np.percentile(level, 1) + 1)

@@ -115,17 +115,17 @@ def schemes(chosen: Compressor | None = None) -> list[Compressor]:
 def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bool = False) -> Cost:
     """What the compressor of `uplink` costs for gradients of these shapes."""
     from laser_phy.channels.grid import round_grid
-    from laser_phy.phy.modulation import mapping_of
     from laser_phy.uplink.diagnostics import CONTROL_ENERGY_PER_BIT, control_bytes
 
     codec = uplink.compressor.build(shapes, 0)
-    mapping = mapping_of(uplink.receiver)
-    symbols = [mapping.symbols(codec.channel_uses(i)) for i in range(len(codec.phases))]
+    modulation = uplink.receiver.modulation()
+    symbols = [modulation.symbols(codec.channel_uses(i)) for i in range(len(codec.phases))]
     grids = [round_grid(uplink.ofdm, count, pilots=uplink.pilots) for count in symbols]
     mean_symbols = codec.passes * float(np.mean(symbols))
     energy = uplink.power.energy(mean_symbols)
     noise = uplink.channel.noise_of_a_real
-    bits = float(codec.message_bits(codec.funded(codec.initial_state(), energy, workers, noise)))
+    state = codec.with_energy(codec.initial_state(), energy, workers, noise)
+    bits = float(codec.message_bits(state))
     control = control_bytes(uplink, workers, codec.signalled_blocks)
     return Cost(
         scheme=describe(uplink.compressor),
@@ -140,7 +140,7 @@ def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bo
         control_bytes=control,
         control_energy=8 * control * CONTROL_ENERGY_PER_BIT,
         feedback_floats=sum(map(sum, codec.phases[:-1])) if codec.passes > 1 else 0,
-        notes=tuple(codec.in_words(energy, workers, noise)),
+        notes=tuple(codec.notes(energy, workers, noise)),
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from laser_phy.core.lazy import tf
 from laser_phy.phy.ofdm import symbols_of, to_reals, to_symbols
-from laser_phy.receivers import Energy, Receiver
 
 
 class LinearModulation:
@@ -15,9 +14,11 @@ class LinearModulation:
 
     Attributes:
         shifted: reals must be made >= 0 before they are sent.
+        norms_tell: a block's energy at amplitude 1 is its squared norm, which is signalled.
     """
 
     shifted = False
+    norms_tell = True
 
     def symbols(self, reals: int) -> int:
         """Complex symbols that carry `reals` real numbers."""
@@ -59,6 +60,7 @@ class EnergyModulation(LinearModulation):
     """
 
     parts = 2
+    norms_tell = False
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -116,12 +118,3 @@ class AffineEnergyModulation(EnergyModulation):
 
     def _join(self, parts: Any) -> Any:
         return parts[:, 0]
-
-
-def mapping_of(receiver: Receiver) -> LinearModulation:
-    """How the reals lie on the symbols that this receiver reads."""
-    if not isinstance(receiver, Energy):
-        return LinearModulation()
-    return (EnergyModulation if receiver.code == "signed" else AffineEnergyModulation)(
-        receiver.length
-    )

@@ -10,8 +10,9 @@ import numpy as np
 
 from laser_phy.channels.estimation import PilotEstimator
 from laser_phy.channels.grid import Grid
+from laser_phy.core.constants import NOISE_VARIANCE
 from laser_phy.core.lazy import tf
-from laser_phy.phy.csi import Estimated, Knowledge, Outdated
+from laser_phy.phy.csi import Knowledge
 
 
 class Mobility(NamedTuple):
@@ -70,17 +71,17 @@ class ChannelSampling:
         own = len(self._rows) + list(self.lags).index(side) * len(self._pilots)
         return _all_of(own + np.arange(len(self._pilots)), self.carriers)
 
-    def lag(self, side: str, motion: Mobility) -> Any:
+    def lag(self, side: str, mobility: Mobility) -> Any:
         """OFDM symbols between a side's sounding and use, int32; 0 to the lag it is built for."""
-        lag = tf.math.rint(tf.cast(motion.age_s(side), tf.float32) / self.grid.symbol_duration_s)
+        lag = tf.math.rint(tf.cast(mobility.age_s(side), tf.float32) / self.grid.symbol_duration_s)
         return tf.clip_by_value(tf.cast(lag, tf.int32), 0, self.lags[side])
 
-    def times(self, motion: Mobility) -> Any:
+    def times(self, mobility: Mobility) -> Any:
         """[time] of `grid`, with what is sounded earlier where its age puts it; None if nothing."""
         if not self.lags:
             return None
         pilots = self._pilots + self._start
-        aged = [tf.cast(pilots, tf.int32) - self.lag(side, motion) for side in self.lags]
+        aged = [tf.cast(pilots, tf.int32) - self.lag(side, mobility) for side in self.lags]
         return tf.concat([tf.cast(self._rows, tf.int32), *aged], axis=0)
 
     def _of_rows(self, times: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ class ChannelSampling:
 def channel_sampling(
     sides: Mapping[str, Knowledge], channel: Any, grid: Grid, symbol_elements: np.ndarray
 ) -> ChannelSampling:
-    """The timeline of a round on `channel`; `sides` is what the transmitter and receiver know."""
+    """The sampling of a round on `channel`; `sides` is what the transmitter and receiver know."""
     lags = {
         side: lag_symbols(knows, grid, channel.moves)
         for side, knows in sides.items()
@@ -105,9 +106,9 @@ def _all_of(rows: np.ndarray, carriers: int) -> np.ndarray:
 
 def lag_symbols(csi: Knowledge, grid: Grid, moves: bool) -> int:
     """OFDM symbols between sounding and use; 0 where the channel does not move by itself."""
-    if not isinstance(csi, Outdated) or not moves:
+    if not csi.ages or not moves:
         return 0
-    return int(np.rint(np.float32(csi.age_s) / np.float32(grid.symbol_duration_s)))
+    return int(np.rint(np.float32(csi.age) / np.float32(grid.symbol_duration_s)))
 
 
 class PilotEstimates:
@@ -117,7 +118,7 @@ class PilotEstimates:
         csi: that comes from pilots.
         side: whose it is, "transmitter" or "receiver".
         grid: of the round.
-        timeline: of the round.
+        sampling: of the round.
         times: OFDM symbols of the round to estimate at.
         elements: of (time, subcarrier) that are wanted.
         combs: workers that share a pilot symbol; 1 where all send the same or the server sends.
@@ -126,45 +127,52 @@ class PilotEstimates:
 
     def __init__(
         self,
-        csi: Estimated,
+        csi: Any,
         side: str,
         grid: Grid,
-        timeline: ChannelSampling,
+        sampling: ChannelSampling,
         times: np.ndarray,
         elements: np.ndarray,
         combs: int,
         wavelength_m: float | None,
     ) -> None:
         self.csi, self._side, self._wavelength_m = csi, side, wavelength_m
+        self._grid = grid
         self._estimator = PilotEstimator(grid, times, combs, csi.interpolation)
-        self._elements, self.carriers = elements, timeline.carriers
-        self._timeline = timeline
-        self.source = timeline.sounded(side)
+        self._elements, self.carriers = elements, sampling.carriers
+        self._sampling = sampling
+        self.source = sampling.sounded(side)
         gain = np.repeat(self._estimator.noise_gain, self.carriers)[elements]
         self._errors = np.float32(csi.error * gain)  # [wanted element], for a channel of gain 1
         self.error = float(np.mean(self._errors))
 
     @property
+    def energy(self) -> float:
+        """Energy of a round's pilots, where one sender has all subcarriers: pilot_snr `no` each."""
+        elements = len(self._grid.pilot_times) * len(self._grid.frequencies_hz)
+        return elements * NOISE_VARIANCE / self.csi.error
+
+    @property
     def innovates(self) -> bool:
-        """The channel is aged by an innovation, and not by its own motion."""
-        return isinstance(self.csi, Outdated) and self._wavelength_m is None
+        """The channel is aged by an innovation, and not by its own mobility."""
+        return bool(self.csi.ages) and self._wavelength_m is None
 
-    def aging(self, motion: Mobility) -> Any:
+    def aging(self, mobility: Mobility) -> Any:
         """J0(2 pi f_d age), the correlation of the channel with itself."""
-        if not isinstance(self.csi, Outdated):
+        if not self.csi.ages:
             return 1.0
-        return tf.math.special.bessel_j0(2 * np.pi * tf.cast(self.turns(motion), tf.float32))
+        cycles = tf.cast(self.doppler_cycles(mobility), tf.float32)
+        return tf.math.special.bessel_j0(2 * np.pi * cycles)
 
-    def turns(self, motion: Mobility) -> Any:
+    def doppler_cycles(self, mobility: Mobility) -> Any:
         """f_d age of outdated knowledge: periods of the largest Doppler since the sounding."""
-        assert isinstance(self.csi, Outdated)
         if self._wavelength_m is None:
-            return (self.csi.doppler_hz or 0.0) * motion.age_s(self._side)
-        if self._side not in self._timeline.lags:
+            return (self.csi.doppler_hz or 0.0) * mobility.age_s(self._side)
+        if self._side not in self._sampling.lags:
             return 0.0  # younger than half an OFDM symbol
-        lag = tf.cast(self._timeline.lag(self._side, motion), tf.float32)
-        age_s = lag * self._timeline.grid.symbol_duration_s
-        return motion.speed_mps / self._wavelength_m * age_s
+        lag = tf.cast(self._sampling.lag(self._side, mobility), tf.float32)
+        age_s = lag * self._sampling.grid.symbol_duration_s
+        return mobility.speed_mps / self._wavelength_m * age_s
 
     def pilots(self, response: Any, sender: Any = 0) -> Any:
         """Pilots received without noise [antenna, pilot symbol, comb].
@@ -194,22 +202,22 @@ class PilotEstimates:
         scale = tf.sqrt(power / (power + self._errors))
         return estimate * tf.cast(scale, estimate.dtype)
 
-    def shrunk(self, estimate: Any, power: Any, motion: Mobility) -> Any:
+    def shrunk(self, estimate: Any, power: Any, mobility: Mobility) -> Any:
         """The estimate that the setting asks for: `ls` as it is, `lmmse` of least error."""
         if self.csi.estimator == "ls":
             return estimate
-        factor = self.aging(motion) * power / (power + self._errors)
+        factor = self.aging(mobility) * power / (power + self._errors)
         return estimate * tf.cast(factor, estimate.dtype)
 
-    def error_of(self, power: Any, motion: Mobility) -> Any:
+    def error_of(self, power: Any, mobility: Mobility) -> Any:
         """Mean variance of the error of `shrunk`, for something of mean power `power`."""
-        aging = self.aging(motion)
+        aging = self.aging(mobility)
         if self.csi.estimator == "ls":
             return self.error + 2 * power * (1 - aging)
         return power * (1 - tf.square(aging) * tf.reduce_mean(power / (power + self._errors)))
 
-    def correlation(self, power: Any, motion: Mobility) -> tuple[Any, Any]:
+    def correlation(self, power: Any, mobility: Mobility) -> tuple[Any, Any]:
         """Mean of rho and of rho^2 over elements, of the channel and `to_power`'s estimate."""
-        squared = tf.square(self.aging(motion)) * power / (power + self._errors)
-        sign = tf.sign(self.aging(motion)) if isinstance(self.csi, Outdated) else 1.0
+        squared = tf.square(self.aging(mobility)) * power / (power + self._errors)
+        sign = tf.sign(self.aging(mobility)) if self.csi.ages else 1.0
         return sign * tf.reduce_mean(tf.sqrt(squared)), tf.reduce_mean(squared)

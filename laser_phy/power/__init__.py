@@ -1,6 +1,17 @@
 """Power: a round's energy, its split over the blocks of a message, and its course over rounds."""
 
-from laser_phy.power.allocation import ALLOCATIONS, first_pass_shares, mean_shares
+from laser_phy.power.allocation import (
+    ALLOCATIONS,
+    Allocation,
+    CompressedNorm,
+    Decoding,
+    Norm,
+    Optimal,
+    SquaredNorm,
+    Uniform,
+    first_pass_shares,
+    mean_shares,
+)
 from laser_phy.power.budget import Energy, Power
 from laser_phy.power.schedule import (
     KINDS,
@@ -16,14 +27,21 @@ from laser_phy.power.schedule import (
 __all__ = [
     "ALLOCATIONS",
     "KINDS",
+    "Allocation",
     "AnySchedule",
+    "CompressedNorm",
     "Constant",
     "Cosine",
+    "Decoding",
     "Energy",
     "Linear",
+    "Norm",
+    "Optimal",
     "Power",
     "Schedule",
+    "SquaredNorm",
     "Step",
+    "Uniform",
     "course",
     "first_pass_shares",
     "mean_shares",

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from laser_phy.core.constants import NOISE_VARIANCE
 from laser_phy.core.settings import Settings, setting
+from laser_phy.power.allocation import AnyAllocation, CompressedNorm
 from laser_phy.power.schedule import AnySchedule, Constant
 
 
@@ -41,9 +42,7 @@ class Energy(Settings):
 class Power(Energy):
     """Transmit energy of a worker in a round, and how it is split over the blocks."""
 
-    allocation: Literal["uniform", "norm", "squared_norm", "compressed_norm", "optimal"] = (
-        "compressed_norm"
-    )
+    allocation: AnyAllocation = setting(CompressedNorm())
     """Shares of the blocks: equal, by the norm of gradient plus memory or of what is sent, or the
     shares of least decoded error for the compressor and the receiver."""
     budget: Literal["mean", "round"] = "mean"

@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
+from laser_phy.power_control.base import PowerControl
+from laser_phy.power_control.moments import GainLaw, RuleMoments
 
 
 class Inversion(PowerControl):
@@ -19,7 +20,7 @@ class Inversion(PowerControl):
         mean = law.mean_inverse(0.0)
         scale = mean**-0.5 if math.isfinite(mean) else 1.0
         return RuleMoments(
-            scale=scale, gain=scale, share=1.0, square=scale**2, power=scale**2 * mean
+            scale=scale, gain=scale, sent_fraction=1.0, square=scale**2, power=scale**2 * mean
         )
 
     def precode(self, gain: Any, statistics: RuleMoments) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
+from laser_phy.power_control.base import PowerControl
+from laser_phy.power_control.moments import GainLaw, RuleMoments
 
 
 class NoControl(PowerControl):
@@ -16,7 +17,7 @@ class NoControl(PowerControl):
     aligns: ClassVar[bool] = False
 
     def statistics(self, law: GainLaw) -> RuleMoments:
-        return RuleMoments(scale=1.0, gain=1.0, share=1.0, square=law.mean, power=1.0)
+        return RuleMoments(scale=1.0, gain=1.0, sent_fraction=1.0, square=law.mean, power=1.0)
 
     def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         return tf.ones_like(gain)

@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
+from laser_phy.power_control.base import PowerControl
+from laser_phy.power_control.moments import GainLaw, RuleMoments
 
 
 class PathLoss(PowerControl):
@@ -24,7 +25,7 @@ class PathLoss(PowerControl):
 
     def statistics(self, law: GainLaw) -> RuleMoments:
         return RuleMoments(
-            scale=math.sqrt(law.mean), gain=1.0, share=1.0, square=law.mean, power=1.0
+            scale=math.sqrt(law.mean), gain=1.0, sent_fraction=1.0, square=law.mean, power=1.0
         )
 
     def precode(self, gain: Any, statistics: RuleMoments) -> Any:

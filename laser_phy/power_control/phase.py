@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from laser_phy.core.lazy import tf
-from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
+from laser_phy.power_control.base import PowerControl
+from laser_phy.power_control.moments import GainLaw, RuleMoments
 
 
 class PhaseOnly(PowerControl):
@@ -23,7 +24,7 @@ class PhaseOnly(PowerControl):
 
     def statistics(self, law: GainLaw) -> RuleMoments:
         mean = law.expect(np.sqrt)
-        return RuleMoments(scale=1.0, gain=mean, share=1.0, square=law.mean, power=1.0)
+        return RuleMoments(scale=1.0, gain=mean, sent_fraction=1.0, square=law.mean, power=1.0)
 
     def precode(self, gain: Any, statistics: RuleMoments) -> Any:
         magnitude = tf.cast(tf.abs(gain), gain.dtype)

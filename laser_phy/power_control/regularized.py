@@ -9,7 +9,8 @@ import numpy as np
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 from laser_phy.power_control import cao
-from laser_phy.power_control.base import GainLaw, PowerControl, RuleMoments
+from laser_phy.power_control.base import PowerControl
+from laser_phy.power_control.moments import GainLaw, RuleMoments
 
 
 class Regularized(PowerControl):
@@ -43,7 +44,7 @@ class Regularized(PowerControl):
         return RuleMoments(
             scale=power**-0.5,
             gain=power**-0.5 * law.expect(lambda s: s / (s + d)),
-            share=1.0,
+            sent_fraction=1.0,
             square=law.expect(lambda s: np.square(s / (s + d))) / power,
             power=1.0,
         )

@@ -6,6 +6,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
+from laser_phy.phy.beam import common_beam
+from laser_phy.phy.csi import Knowledge
+from laser_phy.phy.modulation import LinearModulation
 
 
 class Link(NamedTuple):
@@ -14,7 +17,7 @@ class Link(NamedTuple):
     Attributes:
         workers: how many sent in this round.
         gain: mean gain E[h b] of an element that is sent; scalar or [symbol].
-        share: probability that a worker sends an element.
+        sent_fraction: probability that a worker sends an element.
         square: E|h b|^2 over all elements; scalar or [symbol].
         planned: `gain` and `square` are those of this round's elements, and not expectations.
         aligned: h b is real and positive: the sum in the air is the sum of the messages.
@@ -28,7 +31,7 @@ class Link(NamedTuple):
 
     workers: Any
     gain: Any
-    share: Any
+    sent_fraction: Any
     square: Any
     planned: bool
     aligned: bool
@@ -56,37 +59,53 @@ class ChannelObservation(NamedTuple):
 
 
 class Receiver(Kind):
-    """Settings of a receiver.
+    """Settings of a receiver. A kind writes `combine`, and says below what it needs for that.
 
     Attributes:
         needs: what the server must know of the channel: "nothing", "sum" (the workers' sum channel,
             which one pilot common to all shows) or "each" (every worker's, orthogonal pilots).
         unprecoded: transmitters send as they are, or all but their mean gain:
             `power_control: none` or `path_loss`.
-        mapping: how reals lie on symbols, "amplitudes" or "energies".
+        coherent: it reads amplitudes and their phases; False for one that reads energies.
+        sum_is_enough: without fading it needs nothing but the sum of the workers' symbols, which
+            may be formed before the air.
     """
 
     needs: ClassVar[str] = "nothing"
     unprecoded: ClassVar[bool] = False
-    mapping: ClassVar[str] = "amplitudes"
+    coherent: ClassVar[bool] = True
+    sum_is_enough: ClassVar[bool] = False
+
+    @property
+    def shrinks_with(self) -> float | None:
+        """Correlation of messages with which it estimates with least error; None if unbiased."""
+        return None
+
+    def modulation(self) -> LinearModulation:
+        """How reals lie on the symbols that it reads."""
+        return LinearModulation()
+
+    def problem(self, knows: Knowledge) -> str | None:
+        """What stands against this knowledge of a fading channel, in a sentence; None if nothing.
+
+        Args:
+            knows: what the server knows, `csi.receiver`.
+        """
+        return None
 
     def learns(self, aligned: bool) -> tuple[str, ...]:
         """Fields of `ChannelObservation` that it uses, for messages that are `aligned` or not."""
         return ()
 
     def beam_gain(self, response: Any) -> Any:
-        """w^H h [symbol] of `response` [antenna, symbol], with the common beam w = 1/sqrt(M).
-
-        Of unit power for independent antennas; it is the channel that transmitters see.
-        """
-        antennas = tf.cast(tf.shape(response)[0], tf.float32)
-        return tf.reduce_sum(response, axis=0) / tf.cast(tf.sqrt(antennas), response.dtype)
+        """w^H h [symbol] of `response` [antenna, symbol], the channel that transmitters see."""
+        return common_beam(response)
 
     def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         """The estimate [symbol] of the mean of what the workers' symbols carry.
 
-        Complex64, the mean of the scaled symbols; where the mapping is `energies` float32, the mean
-        of their energies.
+        Complex64, the mean of the scaled symbols; of a receiver that is not `coherent` float32, the
+        mean of their energies.
 
         Args:
             received: [antenna, symbol] complex64.
@@ -102,6 +121,6 @@ def sum_energy_ratio(workers: Any, correlation: float) -> Any:
     return 1 - correlation + correlation * workers
 
 
-def over(numerator: Any, denominator: Any) -> Any:
+def divide(numerator: Any, denominator: Any) -> Any:
     """Complex `numerator` over a real `denominator`, 0 where it is 0."""
     return numerator * tf.cast(tf.math.reciprocal_no_nan(denominator), numerator.dtype)

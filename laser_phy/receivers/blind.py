@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
-from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over
+from laser_phy.phy.csi import Knowledge
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, divide
 
 
 class Blind(Receiver):
@@ -25,9 +26,17 @@ class Blind(Receiver):
     needs: ClassVar[str] = "sum"
     unprecoded: ClassVar[bool] = True
 
+    def problem(self, knows: Knowledge) -> str | None:
+        if knows.of_gain:
+            return None
+        return (
+            f"receiver {self.name!r} needs to know the sum channel; got csi.receiver {knows.name}. "
+            "Write csi.receiver: perfect, or estimated."
+        )
+
     def learns(self, aligned: bool) -> tuple[str, ...]:
         return ("total",)
 
     def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         combined = tf.reduce_mean(tf.math.conj(observed.total) * received, axis=0)
-        return over(combined, link.workers * link.power * tf.ones_like(prior))
+        return divide(combined, link.workers * link.power * tf.ones_like(prior))

@@ -6,6 +6,11 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
+from laser_phy.phy.modulation import (
+    AffineEnergyModulation,
+    EnergyModulation,
+    LinearModulation,
+)
 from laser_phy.receivers.base import ChannelObservation, Link, Receiver
 
 
@@ -43,7 +48,11 @@ class Energy(Receiver):
     """Elements that carry one part of a real, with random phases."""
 
     unprecoded: ClassVar[bool] = True
-    mapping: ClassVar[str] = "energies"
+    coherent: ClassVar[bool] = False
+
+    def modulation(self) -> LinearModulation:
+        kind = EnergyModulation if self.code == "signed" else AffineEnergyModulation
+        return kind(self.length)
 
     def combine(self, received: Any, observed: ChannelObservation, prior: Any, link: Link) -> Any:
         energy = tf.reduce_mean(tf.square(tf.abs(received)), axis=0) - link.noise_variance

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over, sum_energy_ratio
+from laser_phy.phy.csi import Knowledge
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, divide, sum_energy_ratio
 
 
 class Lmmse(Receiver):
@@ -26,6 +27,14 @@ class Lmmse(Receiver):
 
     needs: ClassVar[str] = "each"
 
+    def problem(self, knows: Knowledge) -> str | None:
+        if knows.of_gain:
+            return None
+        return (
+            f"receiver {self.name!r} needs to know every worker's channel; got csi.receiver "
+            f"{knows.name}. Write csi.receiver: perfect, or estimated."
+        )
+
     def learns(self, aligned: bool) -> tuple[str, ...]:
         return ("total", "outer")
 
@@ -44,4 +53,4 @@ class Lmmse(Receiver):
         combined = combined[:, 0, 0]
         gain = tf.math.real(tf.matmul(weights, total, adjoint_a=True)[:, 0, 0])
         workers = link.workers * tf.ones_like(gain)
-        return over(combined, workers if self.debias == "mmse" else gain)
+        return divide(combined, workers if self.debias == "mmse" else gain)

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
-from laser_phy.receivers.base import ChannelObservation, Link, Receiver, over, sum_energy_ratio
+from laser_phy.phy.csi import Knowledge
+from laser_phy.receivers.base import ChannelObservation, Link, Receiver, divide, sum_energy_ratio
 
 
 class Scale(Receiver):
@@ -36,6 +37,19 @@ class Scale(Receiver):
     """How alike the workers' messages are, for least error; 1 if they send the same."""
 
     needs: ClassVar[str] = "sum"
+    sum_is_enough: ClassVar[bool] = True
+
+    @property
+    def shrinks_with(self) -> float | None:
+        return self.correlation if self.debias == "mmse" else None
+
+    def problem(self, knows: Knowledge) -> str | None:
+        if self.normalize == "active" and not knows.exact:
+            return (
+                "normalize: active counts who was heard on every element, which takes "
+                f"csi.receiver perfect; got {knows.name}. Write normalize: mean."
+            )
+        return None
 
     def learns(self, aligned: bool) -> tuple[str, ...]:
         if not aligned or self.debias == "mmse":
@@ -53,10 +67,10 @@ class Scale(Receiver):
             return tf.math.conj(total) * tf.cast(weight, combined.dtype) * combined
         if link.fading and self.normalize == "active":
             total = observed.heard * link.gain
-            return over(combined, total)
-        total = link.workers * link.gain * link.share * tf.ones_like(prior)
+            return divide(combined, total)
+        total = link.workers * link.gain * link.sent_fraction * tf.ones_like(prior)
         if self.debias == "unbiased":
-            return over(combined, total)
+            return divide(combined, total)
         squares = link.workers * link.square * tf.ones_like(prior)
         square_of_total = tf.square(total)
         if not link.planned:  # E|S1|^2 of independent gains

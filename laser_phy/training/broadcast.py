@@ -106,7 +106,7 @@ class ModelBroadcast:
             state = self.uplink.in_phase(
                 round_, lambda phase: self.uplink.codec.seeded_state(phase, self._server(), round_)
             )
-            self.uplink.share(state)
+            self.uplink.set_shared_state(state)
         server = {group: self.replicas.values(group) for group in self.replicas.live}
         if self.applies:
             values = self.uplink.in_phase(
@@ -186,7 +186,7 @@ class ModelBroadcast:
 
     def _values(self, phase: int, reals: Any, sums: _Sums) -> dict[str, Any]:
         """The diagnostics of a broadcast of `reals`."""
-        workers, listeners = float(self.uplink.workers), self.downlink.listeners[phase]
+        workers, receivers = float(self.uplink.workers), self.downlink.receivers[phase]
         message, symbols = _energy([reals]), float(self.downlink.layouts[phase].symbols)
         noise = symbols * workers * self.settings.channel.noise_variance
         return {
@@ -196,9 +196,9 @@ class ModelBroadcast:
             "downlink_noise_energy": tf.constant(noise),
             "replica_distance": sums.distance / workers,
             "downlink_energy": tf.where(message > 0, self.downlink.energy.value, 0.0),
-            "downlink_pilot_energy": tf.constant(listeners.pilot_energy),
+            "downlink_pilot_energy": tf.constant(receivers.pilot_energy),
             "downlink_symbols_per_round": tf.constant(symbols),
-            "downlink_air_time_ms": tf.constant(1e3 * listeners.grid.air_time_s),
+            "downlink_air_time_ms": tf.constant(1e3 * receivers.grid.air_time_s),
             "downlink_control_bytes_per_round": tf.constant(self.control_bytes()),
         }
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from laser_phy.uplink.diagnostics import MAXIMA, NAMES, RATIOS_DB, ratio_db
-from laser_phy.uplink.worker_devices import local
+from laser_phy.uplink.worker_devices import own_copy
 
 
 class LinkMetrics(keras.metrics.Metric):
@@ -109,7 +109,7 @@ class RoundTrace(keras.layers.Layer):
             *[diagnostics[name] for name in self.columns[2:]],
         ]
         index = tf.reshape(tf.cast(round_ % TRACE_ROUNDS, tf.int32), [1, 1])
-        local(self.rows).scatter_nd_update(index, tf.stack(values)[tf.newaxis])
+        own_copy(self.rows).scatter_nd_update(index, tf.stack(values)[tf.newaxis])
         self._workers.assign(tf.stack([workers[name] for name in PER_WORKER]))
         down = {name: diagnostics.get(f"downlink_{name}", 0.0) for name in ("air_time_ms", BYTES)}
         cost = tf.stack(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from laser_phy.uplink.air_record import LinkMeasurements
+from laser_phy.channels import Grid
+from laser_phy.phy.pilots import PilotEstimates
 from laser_phy.uplink.settings import UplinkSettings
 
 RATIOS_DB = {
@@ -43,7 +44,7 @@ def uplink_names(uplink: UplinkSettings) -> tuple[str, ...]:
         names += ("bits_per_worker",)
     if uplink.pilots:
         names += ("pilot_energy", "energy_total")
-    if uplink.participation.name != "all":
+    if not uplink.participation.everybody:
         names += ("senders",)
     if uplink.impairments.papr:
         names += ("papr_db",)
@@ -71,6 +72,79 @@ CONTROL_ENERGY_PER_BIT = 2 * math.log(2)
 
 FLOOR_DB = -200.0
 """What an error of exactly nothing is shown as: far below float32's own rounding, and finite."""
+
+
+class LinkMeasurements(NamedTuple):
+    """What was measured on the air in a round; float32 scalars, but `worker_energy` [worker].
+
+    Energies of sums over the symbols (or reals) of a round: `signal` and `noise` of the received
+    sum, `error` of the decoded mean message, `reference` of the true mean message, both means over
+    the `senders` workers that sent.
+    """
+
+    worker_energy: Any
+    signal: Any
+    noise: Any
+    error: Any
+    reference: Any
+    silent: Any
+    symbols: Any
+    air_time_ms: Any
+    pilot_symbols: Any
+    server_pilot_energy: Any
+    worker_pilot_energy: Any
+    senders: Any
+    papr_db: Any
+
+    def joined(self, later: LinkMeasurements) -> LinkMeasurements:
+        """The record of two transmissions of a round, one after the other."""
+        sums = LinkMeasurements(*[a + b for a, b in zip(self, later, strict=True)])
+        silent = self.silent * self.symbols + later.silent * later.symbols
+        return sums._replace(
+            silent=silent / sums.symbols,
+            senders=self.senders,
+            papr_db=tf.maximum(self.papr_db, later.papr_db),
+        )
+
+
+class PilotCost(NamedTuple):
+    """The price of a round's pilots.
+
+    Attributes:
+        symbols: OFDM symbols that they take, up and down.
+        extra_time_s: of them, those that the uplink's grid has no room for.
+        server_energy: of the downlink's.
+        worker_energy: of the uplink's, mean over workers.
+    """
+
+    symbols: int = 0
+    extra_time_s: float = 0.0
+    server_energy: float = 0.0
+    worker_energy: float = 0.0
+
+
+def pilot_cost(
+    down: PilotEstimates | None, up: PilotEstimates | None, common: bool, grid: Grid, workers: int
+) -> PilotCost:
+    """Who pays what for pilots: pilot_snr times `no` an element.
+
+    Args:
+        down: from which transmitters learn: one downlink pilot a subcarrier, behind the beam.
+        up: from which the receiver learns.
+        common: all workers send one pilot at once, on all subcarriers, which shows the sum channel;
+            else K workers, each of which is to be known, share the subcarriers of a pilot symbol.
+        grid: of the round.
+        workers: K.
+    """
+    sides = [side for side in (down, up) if side is not None]
+    extra = max(len(sides) - 1, 0) * len(grid.pilot_times)
+    worker = 0.0 if up is None else up.energy / (1 if common else workers)
+    return PilotCost(
+        symbols=len(sides) * len(grid.pilot_times),
+        extra_time_s=extra * grid.symbol_duration_s,
+        server_energy=0.0 if down is None else down.energy,
+        worker_energy=worker,
+    )
 
 
 def ratio_db(numerator: Any, denominator: Any) -> Any:
@@ -143,10 +217,8 @@ def control_bytes(uplink: UplinkSettings, workers: int, blocks: int) -> int:
     for all. Where reals are sent as energies above a common level, each worker's largest entry and
     that level are known too.
     """
-    power, receiver = uplink.power, uplink.receiver
-    other = power.budget == "round" or receiver.mapping == "energies"
-    second = power.allocation in ("norm", "squared_norm") or (
-        power.allocation == "compressed_norm" and other
-    )
-    level = receiver.name == "energy" and receiver.code == "affine"
+    modulation = uplink.receiver.modulation()
+    norms_tell = modulation.norms_tell and uplink.power.budget == "mean"
+    second = uplink.power.allocation.signals_more(norms_tell)
+    level = modulation.shifted
     return 4 * blocks * (workers * (1 + second + level) + 1 + level)

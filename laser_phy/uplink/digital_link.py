@@ -8,12 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from laser_phy.compressors import Message
-from laser_phy.phy.pilots import Mobility
-from laser_phy.uplink.air_record import LinkMeasurements
-from laser_phy.uplink.analog_link import AnalogLink
+from laser_phy.phy.worker_channels import Transmission
+from laser_phy.uplink.diagnostics import LinkMeasurements
+from laser_phy.uplink.link import RoundLink
 
 
-class DigitalLink(AnalogLink):
+class DigitalLink(RoundLink):
     """K code words that share the channel uses of a round, at a rate within its capacity.
 
     No symbol is simulated: the codec keeps its messages below capacity, where the server decodes
@@ -24,10 +24,7 @@ class DigitalLink(AnalogLink):
         self,
         messages: Message,
         budget: Any,
-        round_: Any,
-        turn: int,
-        realisation: Any,
-        motion: Mobility,
+        transmission: Transmission,
         present: Any,
         add_noise: Callable[[Any], Any],
     ) -> tuple[Any, LinkMeasurements]:
@@ -36,14 +33,14 @@ class DigitalLink(AnalogLink):
         Args:
             messages: fields with a leading worker axis; a worker whose message is 0 is silent.
             budget: [1] energy of a code word.
-            round_, turn, realisation, motion, present: as for `AnalogLink`.
+            transmission: its channels.
+            present: [worker] float32, 1 of those that send.
             add_noise: not used: noise that is below what the code bears changes nothing.
 
         Returns:
-            The mean message [real], and the record.
+            The mean message [real], and what was measured.
         """
-        moment = self.transmitters.moment(round_, turn, realisation, motion)
-        senders = tf.reduce_sum(self.senders.everybody(moment) * tf.cast(present, tf.float32))
+        senders = tf.reduce_sum(present)
         mean = tf.math.divide_no_nan(tf.reduce_sum(messages.reals, axis=0), senders)
         energy = tf.where(messages.sent_norms > 0, budget, 0.0)[:, 0]  # [worker]
         return mean, self.record(

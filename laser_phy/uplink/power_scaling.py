@@ -1,4 +1,4 @@
-"""From budgets to amplitudes: what the workers' messages are scaled by before they are sent.
+"""From the energy of a round to amplitudes: what the workers' messages are scaled by.
 
 All workers use one amplitude a block, so that the sum in the air is the plain sum. Under
 `budget: round` it depends on every worker's norm after precoding, so the workers' channels are gone
@@ -9,12 +9,43 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from laser_phy.compressors import Message
 from laser_phy.core.lazy import tf
-from laser_phy.phy.layout import BlockLayout
-from laser_phy.phy.modulation import mapping_of
+from laser_phy.phy.ofdm import BlockLayout
+from laser_phy.phy.worker_channels import Transmission
+from laser_phy.power import Decoding, first_pass_shares, mean_shares
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Transmission, Transmitter
+from laser_phy.uplink.transmitter import Transmitter
+
+
+def pass_budget(
+    settings: UplinkSettings, codec: Any, workers: int, phase: int, messages: Message, energy: Any
+) -> Any:
+    """[block] energy p_j of this pass, of `energy` for it and the passes that follow."""
+    if not settings.compressor.analog:  # a code word takes it all, whatever it says
+        return tf.expand_dims(energy, 0)
+    allocation = settings.power.allocation
+    decoding = _decoding(settings, codec.noise_gains(phase), workers, energy)
+    shares = mean_shares(allocation, messages.sent_norms, messages.source_norms, decoding)
+    if phase == codec.passes - 1 or codec.passes == 1:
+        return energy * shares
+    return energy * shares * first_pass_shares(
+        allocation, np.float32(codec.phases[phase]), codec.second_pass_sizes(phase),
+        energy * shares, workers, codec.first_share,
+    )  # fmt: skip
+
+
+def _decoding(settings: UplinkSettings, gains: Any, workers: int, energy: Any) -> Decoding:
+    """What an allocation may know of how blocks are decoded."""
+    receiver, channel = settings.receiver, settings.channel
+    correlation = None if channel.fading else receiver.shrinks_with
+    return Decoding(
+        noise_gains=gains,
+        energies=not receiver.modulation().norms_tell,
+        shrinks=None if correlation is None else (channel.antennas * energy, workers, correlation),
+    )
 
 
 class ScaledMessages(NamedTuple):
@@ -23,16 +54,16 @@ class ScaledMessages(NamedTuple):
     Attributes:
         messages: of all workers.
         amplitude: [block] that messages are scaled by.
-        moment: index and channels.
-        arrival: [worker, used element] h b where the rule plans, else [worker, 0].
+        transmission: its channels.
+        received_amplitude: [worker, used element] h b where the rule plans, else [worker, 0].
         present: [worker] float32, 1 of those that send.
         shift: [block] what was added to every real before it is sent.
     """
 
     messages: Message
     amplitude: Any
-    moment: Transmission
-    arrival: Any
+    transmission: Transmission
+    received_amplitude: Any
     present: Any
     shift: Any
 
@@ -43,79 +74,82 @@ class PowerScaling:
     Args:
         settings: of the uplink.
         layout: blocks of the message.
-        transmitters: the workers.
+        transmitter: the workers.
     """
 
     def __init__(
-        self, settings: UplinkSettings, layout: BlockLayout, transmitters: Transmitter
+        self, settings: UplinkSettings, layout: BlockLayout, transmitter: Transmitter
     ) -> None:
-        self.settings, self.layout, self.transmitters = settings, layout, transmitters
-        self.mapping = mapping_of(settings.receiver)
+        self.settings, self.layout, self.transmitter = settings, layout, transmitter
+        self.channels = transmitter.channels
+        self.modulation = settings.receiver.modulation()
 
     def scale(
-        self, messages: Message, budget: Any, moment: Transmission, present: Any
+        self, messages: Message, budget: Any, transmission: Transmission, present: Any
     ) -> ScaledMessages:
         """Amplitudes, and the plan of a rule that makes one.
 
         Args:
             messages: of all workers, 0 of those that sit out.
             budget: [block] energy p_j.
-            moment: index and channels.
+            transmission: its channels.
             present: [worker] float32, 1 of those that send.
         """
         shift = self._shift(messages)
         reals = messages.reals + present[:, tf.newaxis] * self.layout.per_real(shift)
-        messages = messages._replace(reals=reals) if self.mapping.shifted else messages
+        messages = messages._replace(reals=reals) if self.modulation.shifted else messages
         energy = tf.reduce_max(self._message_energies(messages), axis=0)
-        amplitude = self.mapping.amplitude(energy, budget)
-        senders = tf.cast(self.transmitters.workers, tf.float32)
+        amplitude = self.modulation.amplitude(energy, budget)
+        senders = tf.cast(self.transmitter.workers, tf.float32)
         prior = self.prior(messages, amplitude, senders)
-        pilots = tf.fill(
-            [len(self.transmitters.timeline.used) - self.layout.symbols], tf.reduce_mean(prior)
-        )
-        arrival = self.transmitters.plan(moment, tf.concat([prior, pilots], axis=0), present)
-        round_ = ScaledMessages(messages, amplitude, moment, arrival, present, shift)
+        pilots = len(self.channels.sampling.used) - self.layout.symbols
+        priors = tf.concat([prior, tf.fill([pilots], tf.reduce_mean(prior))], axis=0)
+        received = self.transmitter.plan(transmission, priors, present)
+        scaled = ScaledMessages(messages, amplitude, transmission, received, present, shift)
         if self.settings.power.budget == "mean" or not self.settings.channel.fading:
-            return round_
-        return round_._replace(amplitude=self.mapping.amplitude(self._spent(round_), budget))
+            return scaled
+        return scaled._replace(amplitude=self.modulation.amplitude(self._spent(scaled), budget))
 
     def _message_energies(self, messages: Message) -> Any:
         """[worker, block] energy of the message at amplitude 1, b = 1."""
-        if self.settings.receiver.mapping == "amplitudes":
+        if self.modulation.norms_tell:
             return tf.square(messages.sent_norms)
-        parts = tf.split(self.mapping.energies(messages.reals), self.layout.blocks, axis=1)
+        parts = tf.split(self.modulation.energies(messages.reals), self.layout.blocks, axis=1)
         return tf.stack([tf.reduce_sum(part, axis=1) for part in parts], axis=1)
 
     def _shift(self, messages: Message) -> Any:
         """[block] largest |real| of all workers where reals are sent as energies above it."""
-        if not self.mapping.shifted:
+        if not self.modulation.shifted:
             return tf.zeros(len(self.layout.blocks))
         parts = tf.split(tf.abs(messages.reals), self.layout.blocks, axis=1)
         return tf.stack([tf.reduce_max(part) for part in parts])
 
-    def _spent(self, round_: ScaledMessages) -> Any:
+    def _spent(self, scaled: ScaledMessages) -> Any:
         """[block] largest energy of a worker's block after precoding, at amplitude 1."""
 
         def body(worker: Any, largest: Any) -> Any:
-            energy = self.energy(self._precoding(round_, worker), round_.messages.reals[worker])
+            energy = self.energy(self._precoding(scaled, worker), scaled.messages.reals[worker])
             return worker + 1, tf.maximum(largest, energy)
 
-        return self.transmitters.over(body, tf.zeros(len(self.layout.blocks)))
+        return self.channels.for_each_worker(body, tf.zeros(len(self.layout.blocks)))
 
-    def _precoding(self, round_: ScaledMessages, worker: Any) -> Any:
+    def _precoding(self, scaled: ScaledMessages, worker: Any) -> Any:
         """A worker's factors b [symbol]."""
-        response = self.transmitters.look(round_.moment, worker)
-        precoding = self.transmitters.precoding(round_.moment, worker, response, round_.arrival)
+        transmission = scaled.transmission
+        response = self.channels.response(transmission, worker)
+        precoding = self.transmitter.precoding(
+            transmission, worker, response, scaled.received_amplitude
+        )
         return precoding[: self.layout.symbols]
 
     def prior(self, messages: Message, amplitude: Any, senders: Any) -> Any:
         """[symbol] mean energy of a sender's symbol at b = 1, known from the control channel."""
         total = tf.reduce_sum(tf.square(messages.sent_norms), axis=0)
-        per_block = tf.math.divide_no_nan(total, senders)
-        per_block *= tf.square(amplitude) / tf.constant(self.layout.blocks, tf.float32)
-        return self.mapping.per_symbol(self.layout.per_real(per_block))
+        per_real = tf.math.divide_no_nan(total, senders)
+        per_real *= tf.square(amplitude) / tf.constant(self.layout.blocks, tf.float32)
+        return self.modulation.per_symbol(self.layout.per_real(per_real))
 
     def energy(self, precoding: Any, reals: Any) -> Any:
         """[block] energy of a worker's reals on the air."""
-        gain = self.mapping.per_real(tf.square(tf.abs(precoding)), self.layout.size)
-        return self.layout.per_block(gain * self.mapping.energies(reals))
+        gain = self.modulation.per_real(tf.square(tf.abs(precoding)), self.layout.size)
+        return self.layout.per_block(gain * self.modulation.energies(reals))

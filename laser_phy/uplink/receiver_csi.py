@@ -1,4 +1,4 @@
-"""What the receiver learns of the channel in a round, worker by worker."""
+"""CSI at the receiver: what the server learns of the channel in a round, worker by worker."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from laser_phy.channels import Grid
 from laser_phy.core.lazy import tf
-from laser_phy.phy.pilots import ChannelSampling, Mobility, PilotEstimates
+from laser_phy.phy.pilots import Mobility, PilotEstimates
+from laser_phy.phy.worker_channels import Transmission
 from laser_phy.receivers import ChannelObservation
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Transmission, Transmitter
+from laser_phy.uplink.transmitter import Transmitter
 
 
 class ReceiverCsi:
@@ -22,58 +22,54 @@ class ReceiverCsi:
 
     Args:
         settings: of the uplink.
-        grid: of the round.
-        timeline: elements at which the channel is looked at.
-        transmitters: whose channels they are.
+        transmitter: whose channels they are.
     """
 
-    def __init__(
-        self,
-        settings: UplinkSettings,
-        grid: Grid,
-        timeline: ChannelSampling,
-        transmitters: Transmitter,
-    ) -> None:
+    def __init__(self, settings: UplinkSettings, transmitter: Transmitter) -> None:
         self.receiver, self.csi = settings.receiver, settings.csi.receiver
-        self.transmitters, self.symbols = transmitters, timeline.symbols
+        self.transmitter, self.channels = transmitter, transmitter.channels
+        sampling = self.channels.sampling
+        self.symbols = sampling.symbols
         aligned = settings.power_control.aligns or not settings.channel.fading
         self.informed = self.csi.of_gain and (not self.csi.pilots or settings.receiver_sounds)
         """The receiver goes by what it sees, and not by the law."""
         self.learns = set(self.receiver.learns(aligned)) if self.informed else set()
-        self.sounding: PilotEstimates | None = None
+        self.pilots: PilotEstimates | None = None
         if settings.receiver_sounds:
-            self.sounding = PilotEstimates(
-                self.csi, "receiver", grid, timeline, grid.times, timeline.used[: self.symbols],
-                transmitters.workers if self.receiver.needs == "each" else 1,
-                getattr(settings.channel, "wavelength_m", None),
-            )  # fmt: skip
+            combs = self.channels.workers if self.receiver.needs == "each" else 1
+            self.pilots = self.channels.estimates(
+                self.csi, "receiver", self.channels.grid.times, sampling.used[: self.symbols], combs
+            )
 
     @property
     def common(self) -> bool:
         """One pilot common to all workers shows the sum channel."""
-        return self.sounding is not None and self.receiver.needs == "sum"
+        return self.pilots is not None and self.receiver.needs == "sum"
 
     def of(
-        self, moment: Transmission, worker: Any, response: Any, precoding: Any
+        self, transmission: Transmission, worker: Any, response: Any, precoding: Any
     ) -> ChannelObservation:
         """What one worker adds.
 
         Args:
-            response: of `Transmitter.look`.
+            transmission: its channels.
+            worker: integer scalar.
+            response: of `WorkerChannels.response`.
             precoding: [used element] b, data first and then, where there are pilots, theirs.
         """
         heard = tf.cast(precoding[: self.symbols] != 0, tf.float32)
-        if self.sounding is not None and self.learns:
-            sounded = self.transmitters.sounded(self.sounding, moment, worker, response)
-            pilots = self.sounding.pilots(sounded * precoding[self.symbols :], worker)
+        if self.pilots is not None and self.learns:
+            sounded = self.channels.sounded(self.pilots, transmission, worker, response)
+            pilots = self.pilots.pilots(sounded * precoding[self.symbols :], worker)
             if self.common:
                 return self._seen(heard, pilots)
-            seed = self.transmitters.seed("uplink pilots", moment, worker)
-            estimate = self.sounding.estimate(pilots, seed, worker)
-            return self._seen(heard, self.sounding.shrunk(estimate, self._power, moment.motion))
+            seed = self.channels.seed("uplink pilots", transmission.index, worker)
+            estimate = self.pilots.estimate(pilots, seed, worker)
+            known = self.pilots.shrunk(estimate, self._power, transmission.mobility)
+            return self._seen(heard, known)
         if self.csi.pilots:
             return self._seen(heard, None)
-        known = self.csi.view(self.transmitters.used(response)[:, : self.symbols])
+        known = self.csi.view(self.channels.data(response))
         return self._seen(heard, None if known is None else known * precoding[: self.symbols])
 
     def _seen(self, heard: Any, arriving: Any) -> ChannelObservation:
@@ -94,27 +90,27 @@ class ReceiverCsi:
         return seen
 
     def finish(
-        self, moment: Transmission, observed: ChannelObservation, senders: Any
+        self, transmission: Transmission, observed: ChannelObservation, senders: Any
     ) -> ChannelObservation:
         """What the receiver knows, from the sums over workers."""
         if not self.common or "total" not in self.learns:
             return observed
-        assert self.sounding is not None
-        seed = self.transmitters.seed("uplink pilots", moment, 0)
-        estimate = self.sounding.estimate(observed.total, seed)
+        assert self.pilots is not None
+        seed = self.channels.seed("uplink pilots", transmission.index, 0)
+        estimate = self.pilots.estimate(observed.total, seed)
         power = self._power * senders
         squares = tf.fill([self.symbols], power)  # a common pilot shows no single worker
-        total = self.sounding.shrunk(estimate, power, moment.motion)
+        total = self.pilots.shrunk(estimate, power, transmission.mobility)
         return observed._replace(total=total, squares=squares)
 
-    def error(self, motion: Mobility, senders: Any) -> Any:
+    def error(self, mobility: Mobility, senders: Any) -> Any:
         """Variance of the error of what is known: of one worker's channel, or of the sum."""
-        if self.sounding is None:
+        if self.pilots is None:
             return 0.0
         power = self._power * (senders if self.common else 1.0)
-        return self.sounding.error_of(power, motion)
+        return self.pilots.error_of(power, mobility)
 
     @property
     def _power(self) -> float:
         """E|h b|^2 of a worker."""
-        return float(np.float32(self.transmitters.statistics.square))
+        return float(np.float32(self.transmitter.moments.square))

@@ -102,7 +102,7 @@ class UplinkSettings(Settings):
                 f"{name} sends bits at the capacity of white noise; got channel "
                 f"{self.channel.name!r}, which fades. Write channel: awgn, or ideal."
             )
-        if self.receiver.name != "scale":
+        if not self.receiver.sum_is_enough:
             return (
                 f"{name} is decoded from bits; got receiver {self.receiver.name!r}, which is for "
                 "amplitudes. Write receiver: scale."
@@ -117,16 +117,16 @@ class UplinkSettings(Settings):
     def _check_knowledge(self) -> str | None:
         rule, receiver = self.power_control, self.receiver
         transmitter, server = self.csi.transmitter, self.csi.receiver
-        if receiver.name == "energy":
+        if not receiver.coherent:
             if rule.needs not in ("nothing", "statistics"):
                 return (
-                    f"receiver 'energy' reads energies, which power_control {rule.name!r} would "
-                    "distort. Write power_control: none, or path_loss."
+                    f"receiver {receiver.name!r} reads energies, which power_control "
+                    f"{rule.name!r} would distort. Write power_control: none, or path_loss."
                 )
             return None
         if not transmitter.of_phase and not (server.of_phase and server.of_gain):
             names = f"csi is {transmitter.name} at the transmitters and {server.name} at the "
-            if transmitter.name == server.name:
+            if type(transmitter) is type(server):
                 names = f"csi is {transmitter.name} on both sides, transmitters and "
             return (
                 f"{names}receiver, of the fading channel {self.channel.name!r}: the sum in the air "
@@ -157,49 +157,24 @@ class UplinkSettings(Settings):
                 f"csi.transmitter {transmitter.name}. Write csi.transmitter: statistical, or "
                 "power_control: none."
             )
-        if not rule.aligns and not receiver.of_gain and self.receiver.name != "energy":
+        if not rule.aligns and not receiver.of_gain and self.receiver.coherent:
             return (
                 f"power_control {rule.name!r} leaves every worker a random phase on the fading "
                 f"channel {channel!r}; got csi.receiver {receiver.name}. Write csi.receiver: "
                 "perfect, or power_control: truncated_inversion."
             )
-        if not rule.has_mean and self.power.budget == "mean":
-            return (
-                f"power_control {rule.name!r} has no mean power on the fading channel {channel!r}; "
-                "got power.budget mean. Write power.budget: round, or power_control: "
-                "truncated_inversion."
-            )
-        if (
-            isinstance(rule, TruncatedInversion)
-            and rule.threshold == 0
-            and self.power.budget == "mean"
-        ):
-            return (
-                "threshold must be > 0 (power gain, linear) with power.budget mean, because plain "
-                "inversion has no mean power on a fading channel; got 0. Write power.budget: round."
-            )
-        return None
+        problem: str | None = rule.problem(self.power.budget, channel)
+        return problem
 
     def _check_receiver(self) -> str | None:
         receiver, knows = self.receiver, self.csi.receiver
-        counts = receiver.name == "scale" and receiver.normalize == "active"
-        if counts and knows.name != "perfect":
-            return (
-                "normalize: active counts who was heard on every element, which takes "
-                f"csi.receiver perfect; got {knows.name}. Write normalize: mean."
-            )
         if receiver.unprecoded and self.power_control.needs not in ("nothing", "statistics"):
             return (
                 f"receiver {receiver.name!r} is for transmitters that send as they are; got "
                 f"power_control {self.power_control.name}. Write power_control: none, or path_loss."
             )
-        if receiver.name in ("lmmse", "blind") and not knows.of_gain:
-            what = "every worker's channel" if receiver.name == "lmmse" else "the sum channel"
-            return (
-                f"receiver {receiver.name!r} needs to know {what}; got csi.receiver {knows.name}. "
-                "Write csi.receiver: perfect, or estimated."
-            )
-        return None
+        problem: str | None = receiver.problem(knows)
+        return problem
 
     def _check_pilots(self) -> str | None:
         for side, knows in self.csi.sides.items():

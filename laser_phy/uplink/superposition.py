@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from laser_phy.core.lazy import tf
 from laser_phy.phy.impairments import Hardware
 from laser_phy.receivers import ChannelObservation
 from laser_phy.uplink.power_scaling import PowerScaling, ScaledMessages
 from laser_phy.uplink.receiver_csi import ReceiverCsi
 from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.transmitter import Transmission
 
 
 class Sums(NamedTuple):
@@ -42,61 +39,60 @@ class Superposition:
     Args:
         settings: of the uplink.
         scaling: of the messages, with their layout and the workers.
-        observer: what the receiver learns on the way.
+        csi: what the receiver learns on the way.
         hardware: what is not ideal.
     """
 
     def __init__(
-        self,
-        settings: UplinkSettings,
-        scaling: PowerScaling,
-        observer: ReceiverCsi,
-        hardware: Hardware,
+        self, settings: UplinkSettings, scaling: PowerScaling, csi: ReceiverCsi, hardware: Hardware
     ) -> None:
         self.settings, self.scaling, self.layout = settings, scaling, scaling.layout
-        self.transmitters, self.mapping = scaling.transmitters, scaling.mapping
-        self.observer, self.hardware = observer, hardware
+        self.transmitter, self.channels = scaling.transmitter, scaling.channels
+        self.modulation, self.csi, self.hardware = scaling.modulation, csi, hardware
         impaired = settings.impairments.any or settings.impairments.papr
         # Nothing depends on the worker: the messages are added up before the air.
         self._plain = (
-            not settings.channel.fading and settings.receiver.name == "scale" and not impaired
+            not settings.channel.fading and settings.receiver.sum_is_enough and not impaired
         )
 
-    def __call__(self, round_: ScaledMessages) -> Sums:
+    def __call__(self, scaled: ScaledMessages) -> Sums:
         if self._plain:
-            return self._plain_sum(round_)
+            return self._plain_sum(scaled)
         antennas, symbols = self.settings.channel.antennas, self.layout.symbols
         zero = Sums(
             received=tf.zeros([antennas, symbols], tf.complex64),
-            energy=tf.zeros([self.transmitters.workers, len(self.layout.blocks)]),
+            energy=tf.zeros([self.channels.workers, len(self.layout.blocks)]),
             silent=tf.zeros([]),
             observed=tf.nest.map_structure(
-                lambda spec: tf.zeros(spec.shape, spec.dtype), self._observed_spec(round_)
+                lambda spec: tf.zeros(spec.shape, spec.dtype), self._observed_spec(scaled)
             ),
             papr_db=tf.zeros([]),
         )
-        return self.transmitters.over(lambda worker, sums: self._add(round_, worker, sums), zero)
-
-    def _add(self, round_: ScaledMessages, worker: Any, sums: Sums) -> Any:
-        """`sums` with one worker's part."""
-        moment, size = round_.moment, self.layout.symbols
-        response, present = self.transmitters.look(moment, worker), round_.present[worker]
-        precoding = self.transmitters.precoding(moment, worker, response, round_.arrival)
-        precoding *= tf.cast(present, precoding.dtype)
-        seen = self.observer.of(moment, worker, response, precoding)
-        precoding = precoding[:size]
-        reals = self.layout.per_real(round_.amplitude) * round_.messages.reals[worker]
-        symbols = precoding * self.mapping.modulate(
-            reals, self.transmitters.seed("phases", moment, worker)
+        return self.channels.for_each_worker(
+            lambda worker, sums: self._add(scaled, worker, sums), zero
         )
+
+    def _add(self, scaled: ScaledMessages, worker: Any, sums: Sums) -> Any:
+        """`sums` with one worker's part."""
+        transmission, size = scaled.transmission, self.layout.symbols
+        response, present = self.channels.response(transmission, worker), scaled.present[worker]
+        precoding = self.transmitter.precoding(
+            transmission, worker, response, scaled.received_amplitude
+        )
+        precoding *= tf.cast(present, precoding.dtype)
+        seen = self.csi.of(transmission, worker, response, precoding)
+        precoding = precoding[:size]
+        reals = self.layout.per_real(scaled.amplitude) * scaled.messages.reals[worker]
+        phases = self.channels.seed("phases", transmission.index, worker)
+        symbols = precoding * self.modulation.modulate(reals, phases)
         papr_db = sums.papr_db
         if self.settings.impairments.papr:
             papr_db = tf.maximum(papr_db, self.hardware.papr(symbols))
         symbols = self.hardware.amplified(symbols)
-        arriving = self._through(moment, worker, response, symbols)
+        arriving = self.channels.propagate(transmission, worker, response, symbols)
         if self.settings.impairments.any:
             arriving.set_shape([self.settings.channel.antennas, size])
-            seed = self.transmitters.seed("impairments", moment, worker)
+            seed = self.channels.seed("impairments", transmission.index, worker)
             arriving = self.hardware.arriving(arriving, seed)
         energy = self.scaling.energy(precoding, reals)
         return worker + 1, Sums(
@@ -107,25 +103,17 @@ class Superposition:
             papr_db=papr_db,
         )
 
-    def _through(self, moment: Transmission, worker: Any, response: Any, symbols: Any) -> Any:
-        """[antenna, symbol] what arrives of a worker's symbols [symbol], without noise."""
-        size = self.layout.symbols
-        if self.settings.channel.domain == "frequency":
-            return self.transmitters.used(response)[:, :size] * symbols
-        fading, elements = self.transmitters.fading, self.transmitters.timeline.elements[:size]
-        placed = tf.scatter_nd(elements[:, np.newaxis], symbols, [fading.grid.elements])
-        return tf.gather(fading.propagate(moment.state, worker, placed), elements, axis=1)
-
-    def _observed_spec(self, round_: ScaledMessages) -> ChannelObservation:
+    def _observed_spec(self, scaled: ScaledMessages) -> ChannelObservation:
         """Shapes and types of what the receiver learns."""
-        nothing = tf.zeros([len(self.transmitters.timeline.used)], tf.complex64)
-        return self.observer.of(round_.moment, 0, self.transmitters.look(round_.moment, 0), nothing)
+        nothing = tf.zeros([len(self.channels.sampling.used)], tf.complex64)
+        response = self.channels.response(scaled.transmission, 0)
+        return self.csi.of(scaled.transmission, 0, response, nothing)
 
-    def _plain_sum(self, round_: ScaledMessages) -> Sums:
+    def _plain_sum(self, scaled: ScaledMessages) -> Sums:
         """The sum over a channel without fading: h = b = 1."""
-        per_real = self.layout.per_real(round_.amplitude)
-        total = per_real * tf.reduce_sum(round_.messages.reals, axis=0)
-        symbols = self.mapping.modulate(total, None)
+        per_real = self.layout.per_real(scaled.amplitude)
+        total = per_real * tf.reduce_sum(scaled.messages.reals, axis=0)
+        symbols = self.modulation.modulate(total, None)
         received = tf.tile(symbols[tf.newaxis], [self.settings.channel.antennas, 1])
-        energy = tf.square(round_.messages.sent_norms * round_.amplitude)
+        energy = tf.square(scaled.messages.sent_norms * scaled.amplitude)
         return Sums(received, energy, tf.zeros([]), ChannelObservation(), tf.zeros([]))

@@ -203,7 +203,7 @@ def test_a_worker_below_the_threshold_stays_silent_and_all_of_them_are_refused()
         return uplink
 
     uplink = link(0.5)
-    silent = [law.probability(0.5) == 0 for law in uplink.airs[0].fading.laws()]
+    silent = [law.probability(0.5) == 0 for law in uplink.links[0].channels.fading.laws()]
     assert 0 < sum(silent) < 8
     diagnostics = uplink([tf.random.stateless_normal([8, 30, 20], [1, 2])]).diagnostics
     assert float(diagnostics["truncated_fraction"]) > sum(silent) / 8 - 1e-6

@@ -208,7 +208,7 @@ def test_settings_law_is_the_law_of_all(case):
 def test_coherence_rounds_hold_a_realisation(channel):
     link = lp.Uplink(compressor=lp.compressors.Identity(), channel=channel, ofdm=OFDM)
     link.build([(8, 4)], workers=2, seed=0)
-    fading = link.airs[0].fading
+    fading = link.links[0].channels.fading
     seen, draw = [], fading.draw
 
     def spy(realisation, speed):

@@ -55,7 +55,7 @@ def test_the_rate_is_that_of_the_shared_channel(workers, energy, factor):
 def test_below_an_energy_of_64_mnist_is_silent_however_many_channel_uses_there_are():
     """R < P / (2 ln 2) and one entry takes log2(7850) + 33 bits, so P > 63.7."""
     assert float(needed_bits(7850, 1)) == pytest.approx(45.9385, abs=1e-4)
-    entries = lambda codec, p, k: int(codec.funded([], p, k, 1.0)[0])  # noqa: E731
+    entries = lambda codec, p, k: int(codec.with_energy([], p, k, 1.0)[0])  # noqa: E731
     whole = build(Digital(factor=1.0), shapes=MNIST)
     assert [entries(whole, p, 1) for p in (10.0, 63.6, 64.0)] == [0, 0, 1]
     tenth = build(Digital(factor=0.1), shapes=MNIST)
@@ -104,7 +104,7 @@ def stacked(seed=0):
 
 def test_messages_arrive_exactly_and_pay_for_code_words():
     uplink = digital_link(1000.0)
-    (entries,) = uplink.funded([])
+    (entries,) = uplink.with_energy([])
     came = stacked()
     decoded, diagnostics = uplink(came)[:2]
     flat = np.concatenate([g.reshape(4, -1) for g in came], axis=1)
@@ -133,7 +133,8 @@ def test_a_link_below_one_entry_spends_nothing_and_keeps_everything():
 def test_antennas_raise_the_capacity():
     one, four = digital_link(300.0), digital_link(300.0, channel={"name": "awgn", "antennas": 4})
     more = digital_link(1200.0)
-    assert int(one.funded([])[0]) < int(four.funded([])[0]) == int(more.funded([])[0])
+    rates = [int(link.with_energy([])[0]) for link in (one, four, more)]
+    assert rates[0] < rates[1] == rates[2]
 
 
 def test_a_schedule_changes_the_bits_and_retraces_nothing():
@@ -142,7 +143,7 @@ def test_a_schedule_changes_the_bits_and_retraces_nothing():
     bits = []
     for energy in (1000.0, 300.0, 10.0):
         uplink.energy.assign(energy)
-        (entries,) = uplink.funded([])
+        (entries,) = uplink.with_energy([])
         bits.append(float(step(*came)))
         needed = float(needed_bits(1212, entries)) if entries else 0.0
         assert bits[-1] == pytest.approx(needed, rel=1e-6)

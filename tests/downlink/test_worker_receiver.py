@@ -76,7 +76,7 @@ class TestChannels:
         keys = {stream_key(1, n) for n in ("channel", "noise", "downlink", "downlink_noise")}
         assert len(keys) == 4
         downlink = built(channel="rayleigh")
-        assert downlink.listeners[0].fading.key == stream_key(1, "downlink")
+        assert downlink.receivers[0].channels.fading.key == stream_key(1, "downlink")
         assert downlink.noise.key == stream_key(1, "downlink_noise")
 
 
@@ -122,9 +122,11 @@ class TestPilots:
         fields = {"channel": "tdl", "power": {"energy_per_round": 500.0}}
         csi = {"name": "estimated", "pilot_snr_db": 100.0}
         downlink = built(csi=csi, **fields)
-        moment = downlink.listeners[0].moment(tf.constant(3, tf.int64), tf.constant(0.0))
+        transmission = downlink.receivers[0].transmission(
+            tf.constant(3, tf.int64), tf.constant(0.0)
+        )
         ones = tf.ones([SIZE // 2], tf.complex64)
-        arriving, known, _ = downlink.listeners[0].listen(moment, tf.constant(1), ones)
+        arriving, known, _ = downlink.receivers[0].receive(transmission, tf.constant(1), ones)
         np.testing.assert_allclose(known, arriving, atol=1e-4)
 
     def test_age_of_a_moving_channel(self):
@@ -132,25 +134,25 @@ class TestPilots:
         age_s, speed, carrier_hz = 2e-3, 20.0, 3.5e9
         csi = {"name": "outdated", "age_s": age_s, "pilot_snr_db": 60.0}
         channel = {"name": "tdl", "speed_mps": speed, "carrier_hz": carrier_hz}
-        listeners = built(channel=channel, csi=csi).listeners[0]
+        receiver = built(channel=channel, csi=csi).receivers[0]
         ones = tf.ones([SIZE // 2], tf.complex64)
 
         @tf.function(autograph=False)
         def product(t, worker):
-            moment = listeners.moment(t, tf.constant(speed))
-            h, known, _ = listeners.listen(moment, worker, ones)
+            transmission = receiver.transmission(t, tf.constant(speed))
+            h, known, _ = receiver.receive(transmission, worker, ones)
             return tf.reduce_mean(tf.math.real(h * tf.math.conj(known)))
 
         times = tf.range(300, dtype=tf.int64)
         samples = [product(t, tf.constant(k)) for t in times for k in range(WORKERS)]
-        symbol_s = listeners.grid.symbol_duration_s
+        symbol_s = receiver.grid.symbol_duration_s
         turns = speed * carrier_hz / 299_792_458.0 * round(age_s / symbol_s) * symbol_s
         within(samples, special.j0(2 * np.pi * turns))
 
     def test_the_server_pays_for_one_pilot(self):
         """Two pilot symbols of 56 elements a slot of 14, of 10^(SNR/10) no each."""
-        plain = built(channel="tdl").listeners[0]
-        asked = built(channel="tdl", csi={"name": "estimated", "pilot_snr_db": 20.0}).listeners[0]
+        plain = built(channel="tdl").receivers[0]
+        asked = built(channel="tdl", csi={"name": "estimated", "pilot_snr_db": 20.0}).receivers[0]
         assert (plain.pilot_energy, plain.grid.ofdm_symbols) == (0.0, 4)
         assert asked.pilot_energy == pytest.approx(2 * 56 * 100 * 2)
         assert asked.grid.ofdm_symbols == 12  # the second pilot is waited for

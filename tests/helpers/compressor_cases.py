@@ -120,7 +120,7 @@ class Link:
         first = 0 if codec.passes > 1 else self.round % len(codec.phases)
         total = None
         self.messages = []
-        known = codec.funded(self.state, 1.0, len(self.memories), noise=0.0)
+        known = codec.with_energy(self.state, 1.0, len(self.memories), noise=0.0)
         for phase in range(first, first + codec.passes):
             messages = []
             for k, own in enumerate(workers_gradients):

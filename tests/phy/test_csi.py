@@ -35,13 +35,14 @@ def link(workers=4, reals=400, seed=1, energy=1e9, **fields):
 
 def knowledge(uplink, rounds):
     """Channel behind the beam and what workers know of it, [round, worker, symbol]."""
-    transmitters, symbols = uplink.airs[0].transmitters, uplink.layouts[0].symbols
+    link_, symbols = uplink.links[0], uplink.layouts[0].symbols
+    transmitter, channels = link_.transmitter, link_.channels
 
     @tf.function(autograph=False)
     def look(round_, worker):
-        moment = transmitters.moment(round_, 0, round_, uplink.motion)
-        sight = transmitters.look(moment, worker)
-        known = transmitters.known(moment, worker, sight)
+        transmission = link_.transmission(round_, 0, uplink.mobility)
+        sight = transmitters.look(transmission, worker)
+        known = transmitters.known(transmission, worker, sight)
         return transmitters.receiver.beam_gain(transmitters.used(sight)), known
 
     pairs = [
@@ -110,25 +111,25 @@ class TestErrors:
         uplink = link(
             workers, 112, csi={"transmitter": "none", "receiver": receiver}, power_control="none"
         )
-        air = uplink.airs[0]
+        link_ = uplink.links[0]
         messages = lp.compressors.Message(
             tf.ones([workers, 112]), tf.ones([workers, 1]), tf.ones([workers, 1])
         )
 
         @tf.function(autograph=False)
         def one(t):
-            moment = air.transmitters.moment(t, 0, t, Mobility(tf.zeros([])))
-            scaled = air.scaling.scale(messages, tf.ones([1]), moment, tf.ones([workers]))
-            sums = air.superposition(scaled)
-            known = air.observer.finish(moment, sums.observed, tf.constant(float(workers)))
-            looks = [air.transmitters.look(moment, tf.constant(k)) for k in range(workers)]
-            truth = tf.add_n([air.transmitters.used(sight)[:, :56] for sight in looks])
+            transmission = link_.transmission(t, 0, Mobility(tf.zeros([])))
+            scaled = link_.scaling.scale(messages, tf.ones([1]), transmission, tf.ones([workers]))
+            sums = link_.superposition(scaled)
+            known = link_.csi.finish(transmission, sums.observed, tf.constant(float(workers)))
+            looks = [link_.channels.response(transmission, tf.constant(k)) for k in range(workers)]
+            truth = tf.add_n([link_.channels.used(sight)[:, :56] for sight in looks])
             return tf.square(tf.abs(known.total - truth))
 
         errors = [one(tf.constant(t, tf.int64)).numpy() for t in range(40)]
         expected = s2 if estimator == "ls" else workers * s2 / (workers + s2)
         samples_within(errors, expected)
-        error = air.observer.error(Mobility(0.0), float(workers))
+        error = link_.csi.error(Mobility(0.0), float(workers))
         assert float(error) == pytest.approx(expected, rel=1e-5)
 
     def test_each_worker_from_its_comb(self):
@@ -138,15 +139,15 @@ class TestErrors:
             4, 112, channel={"name": "rayleigh", "antennas": 3}, receiver="lmmse",
             csi={"transmitter": "none", "receiver": receiver}, power_control="none",
         )  # fmt: skip
-        air = uplink.airs[0]
+        link_ = uplink.links[0]
 
         @tf.function(autograph=False)
         def one(t, k):
-            moment = air.transmitters.moment(t, 0, t, Mobility(tf.zeros([])))
-            sight = air.transmitters.look(moment, k)
-            ones = tf.ones([len(air.timeline.used)], tf.complex64)
-            known = air.observer.of(moment, k, sight, ones).total
-            return tf.square(tf.abs(known - air.transmitters.used(sight)[:, :56]))
+            transmission = link_.transmission(t, 0, Mobility(tf.zeros([])))
+            sight = link_.channels.response(transmission, k)
+            ones = tf.ones([len(link_.channels.sampling.used)], tf.complex64)
+            known = link_.csi.of(transmission, k, sight, ones).total
+            return tf.square(tf.abs(known - link_.channels.used(sight)[:, :56]))
 
         errors = [
             np.mean(one(tf.constant(t, tf.int64), tf.constant(k)))
@@ -179,8 +180,8 @@ class TestImperfectTransmitters:
         samples_within(np.abs(a) ** 2, rho2 * share + (1 - rho2) * e1)
         samples_within(np.real(a) ** 2, rho2 * share + (1 - rho2) * e1 / 2)
         samples_within(np.imag(a) ** 2, (1 - rho2) * e1 / 2)  # into the other real of a symbol
-        link_ = uplink.airs[0].transmitters
-        assert float(link_.correlation(uplink.motion)[1]) == pytest.approx(rho2, rel=1e-5)
+        transmitter = uplink.links[0].transmitter
+        assert float(transmitter.correlation(uplink.mobility)[1]) == pytest.approx(rho2, rel=1e-5)
 
     def test_decoded_mean_is_unbiased(self):
         """The server divides by K rho e^-g times the scale."""
@@ -206,14 +207,14 @@ class TestAge:
         csi = {"transmitter": {"name": "outdated", "age_s": age, "pilot_snr_db": 60.0}}
         channel = {"name": "tdl", "profile": "A", "speed_mps": speed, "carrier_hz": carrier}
         uplink = link(8, 112, channel=channel, csi=csi)
-        air = uplink.airs[0]
-        lag = round(age / air.grid.symbol_duration_s) * air.grid.symbol_duration_s
+        link_ = uplink.links[0]
+        lag = round(age / link_.grid.symbol_duration_s) * link_.grid.symbol_duration_s
         expected = special.j0(2 * np.pi * speed * carrier / 299_792_458.0 * lag)
         assert abs(expected) > 0.1
         h, known = knowledge(uplink, 150)
         products = np.mean(np.real(h * known.conj()), axis=-1)  # a realisation is one sample
         samples_within(products, expected)
-        rho, rho2 = air.transmitters.correlation(uplink.motion)
+        rho, rho2 = link_.transmitter.correlation(uplink.mobility)
         assert float(rho) == pytest.approx(expected, abs=1e-4)
         assert float(rho2) == pytest.approx(expected**2, abs=1e-4)
 
@@ -263,24 +264,25 @@ class TestAge:
         elif channel == "tdl in time":
             fields["channel"]["domain"] = "time"
         uplink = link(4, 112, csi={"transmitter": outdated}, **fields)
-        transmitters, doppler_hz = uplink.airs[0].transmitters, 15.0 * 3.5e9 / 299_792_458.0
+        link_, doppler_hz = uplink.links[0], 15.0 * 3.5e9 / 299_792_458.0
+        transmitter, channels = link_.transmitter, link_.channels
         traces = []
 
         @tf.function(autograph=False)
         def product(t):
             traces.append(t)
-            moment = transmitters.moment(t, 0, t, uplink.motion)
+            transmission = link_.transmission(t, 0, uplink.mobility)
 
             def of(worker):
-                sight = transmitters.look(moment, worker)
-                h = transmitters.receiver.beam_gain(transmitters.used(sight))
+                sight = channels.response(transmission, worker)
+                h = transmitter.receiver.beam_gain(channels.used(sight))
                 return tf.reduce_mean(tf.math.real(h * tf.math.conj(
-                    transmitters.known(moment, worker, sight)))[:56])  # fmt: skip
+                    transmitter.csi(transmission, worker, sight)))[:56])  # fmt: skip
 
             products = tf.map_fn(of, tf.range(4), fn_output_signature=tf.float32)
-            return products, transmitters.correlation(uplink.motion)[0]
+            return products, transmitter.correlation(uplink.mobility)[0]
 
-        duration = uplink.airs[0].grid.symbol_duration_s
+        duration = uplink.links[0].grid.symbol_duration_s
         for age in (2e-3, 1e-3, 0.0):
             uplink.csi_age_s["transmitter"].assign(age)
             lag = age if channel == "rayleigh" else round(age / duration) * duration
@@ -298,7 +300,7 @@ class TestAge:
         for domain in ("frequency", "time"):
             channel = {"name": "tdl", "speed_mps": 0.0, "domain": domain}
             uplink = link(4, 400, channel=channel, csi={"transmitter": outdated})
-            times = uplink.airs[0].timeline.grid.times
+            times = uplink.links[0].channels.sampling.grid.times
             assert len(set(times)) < len(times)
             decoded.append(np.asarray(uplink([x]).gradients[0]))
         # The pulse of the time domain is cut off, which leaves about -35 dB.

@@ -99,7 +99,7 @@ class TestTiming:
         """E over uniform d of e^(-j 2 pi k d / N), averaged over subcarriers."""
         offset, rounds, workers = 10.0, 60, 4
         uplink = link({"timing_offset_samples": offset}, workers)
-        k = np.rint(uplink.airs[0].grid.frequencies_hz / OFDM.subcarrier_spacing_hz)
+        k = np.rint(uplink.links[0].grid.frequencies_hz / OFDM.subcarrier_spacing_hz)
         expected = np.mean(np.sinc(2 * k * offset / 64))  # Re of the mean phase: sin(x) / x
         found = gains(uplink, workers, rounds)
         # the message's own scatter over subcarriers does not average out: 448 reals of weights

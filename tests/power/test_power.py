@@ -14,8 +14,11 @@ from laser_phy.experiments.scenario import Scenario
 from laser_phy.power import (
     ALLOCATIONS,
     KINDS,
+    CompressedNorm,
     Cosine,
+    Decoding,
     Linear,
+    Optimal,
     Power,
     Step,
     first_pass_shares,
@@ -28,13 +31,15 @@ from laser_phy.power.optimal import (
     wiener_energies,
 )
 
-every = pytest.mark.parametrize("allocation", ALLOCATIONS)
+every = pytest.mark.parametrize("allocation", list(ALLOCATIONS.kinds))
 
 
-def shares(allocation, sent, source=None, gains=(3.0, 5.0, 7.0), receiver="scale"):
+def shares(allocation, sent, source=None, gains=(3.0, 5.0, 7.0), energies=False):
     sent = np.asarray(sent, np.float32)
     source = sent if source is None else np.asarray(source, np.float32)
-    return mean_shares(allocation, sent, source, np.float32(gains), receiver).numpy()
+    decoding = Decoding(np.float32(gains), energies=energies)
+    kind = ALLOCATIONS.kinds[allocation]()
+    return mean_shares(kind, sent, source, decoding).numpy()
 
 
 # ---- over tensors ----
@@ -74,7 +79,7 @@ def test_what_each_allocation_looks_at():
         "compressed_norm": [0.25, 0.5, 0.25],
         "optimal": np.array([1.0, 4.0, 3.0]) / 8,
     }
-    assert set(expected) == set(ALLOCATIONS)
+    assert set(expected) == set(ALLOCATIONS.kinds)
     for allocation, wanted in expected.items():
         given = shares(allocation, sent, source, gains=[1.0, 4.0, 9.0])
         np.testing.assert_allclose(given, wanted, rtol=1e-6)
@@ -116,7 +121,7 @@ def test_optimal_shares_are_scipys_behind_energy_detection():
     best = best_by_scipy(error, 4, 10.0)
     assert error(10 * weights / weights.sum()) == pytest.approx(best, rel=1e-6)
     # on the link the L1 norms of Gaussian messages stand for the true ones
-    given = shares("optimal", [NORMS / GAINS**0.5], gains=GAINS, receiver="energy")
+    given = shares("optimal", [NORMS / GAINS**0.5], gains=GAINS, energies=True)
     np.testing.assert_allclose(given, weights / weights.sum(), rtol=1e-5)
 
 
@@ -161,13 +166,13 @@ def test_the_split_of_both_factors_is_scipys(m, n, p):
 def test_the_first_of_two_passes_takes_its_share():
     sizes, second_pass_sizes = np.float32([40, 12, 40]), np.float32([90, 0, 90])
     energy = np.float32([500, 7, 20])
-    given = first_pass_shares("compressed_norm", sizes, second_pass_sizes, energy, 1, 0.2).numpy()
+    given = first_pass_shares(CompressedNorm(), sizes, second_pass_sizes, energy, 1, 0.2).numpy()
     np.testing.assert_allclose(given, [0.2, 1.0, 0.2])
-    given = first_pass_shares("optimal", sizes, second_pass_sizes, energy, 1, 0.2).numpy()
+    given = first_pass_shares(Optimal(), sizes, second_pass_sizes, energy, 1, 0.2).numpy()
     # too little energy for any good split: the share that was set
     np.testing.assert_allclose(given, [first_factor_share(40.0, 90.0, 500.0), 1.0, 0.2])
     # K workers that send alike have K^2 times the energy
-    given = first_pass_shares("optimal", sizes, second_pass_sizes, energy / 9, 3, 0.2).numpy()
+    given = first_pass_shares(Optimal(), sizes, second_pass_sizes, energy / 9, 3, 0.2).numpy()
     assert given[0] == pytest.approx(float(first_factor_share(40.0, 90.0, 500.0)), rel=1e-5)
 
 
@@ -233,7 +238,7 @@ def test_optimal_shares_of_a_receiver_that_shrinks_are_scipys():
     for allocation, expected in (("optimal", best), ("compressed_norm", plain)):
         mean, sigma = measured[allocation]
         assert abs(mean - expected) < 5 * sigma
-    shares = mean_shares("optimal", np.float32([norms] * 2), np.float32([norms] * 2),
+    shares = mean_shares(Optimal(), np.float32([norms] * 2), np.float32([norms] * 2),
                          np.float32(sizes), "scale", (energy, workers, 1.0)).numpy()  # fmt: skip
     assert error(energy * shares) == pytest.approx(best, rel=1e-5)
 

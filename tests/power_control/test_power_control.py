@@ -124,8 +124,8 @@ class TestContract:
         x = equal_norms(workers, reals)
         decoded, _ = rounds_of(uplink, x, rounds)
         error = np.square(decoded - x.mean(axis=0)).sum(axis=1)
-        s = uplink.airs[0].transmitters.statistics
-        mean = s.gain * s.share
+        s = uplink.links[0].transmitter.moments
+        mean = s.gain * s.sent_fraction
         floor = (s.square - mean**2) / mean**2 / workers
         assert error.mean() == pytest.approx(floor, abs=float(5 * error.std() / math.sqrt(rounds)))
         expected = {"truncated": math.exp(0.1) - 1, "phase": (1 - math.pi / 4) / (math.pi / 4)}
@@ -145,7 +145,7 @@ class TestClosedForms:
     def test_truncation_under_rayleigh(self):
         g = 0.3
         s = CLOSED["truncated"].statistics(Rician(0.0))
-        assert s.share == pytest.approx(math.exp(-g))
+        assert s.sent_fraction == pytest.approx(math.exp(-g))
         assert s.scale**2 * special.exp1(g) == pytest.approx(1)
 
     def test_truncated_share_is_measured(self):
@@ -169,7 +169,7 @@ class TestClosedForms:
         r = lp.power_control.Regularized(regularization=0.1).statistics(Rician(0.0))
         t = lp.power_control.TruncatedInversion(threshold=0.1).statistics(Rician(0.0))
         assert -20 * math.log10(r.gain) == pytest.approx(2.8, abs=0.05)
-        assert -20 * math.log10(t.gain * t.share) == pytest.approx(3.5, abs=0.05)
+        assert -20 * math.log10(t.gain * t.sent_fraction) == pytest.approx(3.5, abs=0.05)
 
     def test_phase_under_rayleigh(self):
         s = CLOSED["phase"].statistics(Rician(0.0))
@@ -187,9 +187,9 @@ class TestClosedForms:
         b = np.asarray(rule.precode(tf.constant(h), s))
         for found, expected in (
             (np.abs(b) ** 2, s.power),
-            (np.real(h * b), s.gain * s.share),
+            (np.real(h * b), s.gain * s.sent_fraction),
             (np.abs(h * b) ** 2, s.square),
-            (b != 0, s.share),
+            (b != 0, s.sent_fraction),
         ):
             bound = 5 * float(np.std(found)) / math.sqrt(n) + 1e-6
             assert float(np.mean(found)) == pytest.approx(expected, abs=bound)
@@ -203,8 +203,8 @@ class TestClosedForms:
         powers = [s.power * (common.scale / s.scale) ** 2 for s in each]
         assert max(powers) == pytest.approx(1)
         assert common.power == pytest.approx(np.mean(powers))
-        products = [s.gain * s.share * common.scale / s.scale for s in each]
-        assert common.gain * common.share == pytest.approx(np.mean(products))
+        products = [s.gain * s.sent_fraction * common.scale / s.scale for s in each]
+        assert common.gain * common.sent_fraction == pytest.approx(np.mean(products))
 
     def test_phase_needs_the_phase_alone(self):
         decoded = [

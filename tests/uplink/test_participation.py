@@ -41,10 +41,7 @@ def gradients(workers=6, seed=0):
 def senders(uplink, round_):
     """[worker] bool, who takes part in a round."""
     t = tf.constant(round_, tf.int64)
-    air = uplink.airs[0]
-    return np.array(
-        [bool(air.sends(t, t, uplink.motion, tf.constant(k))) for k in range(uplink.workers)]
-    )
+    return uplink.links[0].participants(t, uplink.mobility).numpy()
 
 
 @pytest.mark.parametrize("participation", KINDS, ids=lambda p: p["name"])
@@ -140,7 +137,7 @@ def test_pilots_are_paid_by_those_that_send():
         {"name": "fraction", "fraction": 0.5}, power_control="none", receiver="blind",
         csi={"transmitter": "none", "receiver": {"name": "estimated", "pilot_snr_db": 10.0}},
     )  # fmt: skip
-    seen, cost = uplink(gradients()).diagnostics, uplink.airs[0].cost
+    seen, cost = uplink(gradients()).diagnostics, uplink.links[0].cost
     assert float(seen["pilot_energy"]) == pytest.approx(3 * cost.worker_energy, rel=1e-6)
 
 

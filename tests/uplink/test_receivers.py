@@ -97,8 +97,8 @@ class TestScale:
         )  # fmt: skip
         x = unit_rows(4, 512)
         decoded, mean = decode(uplink, x, 60), x.mean(axis=0)
-        s, e = uplink.airs[0].transmitters.statistics, 50.0 / 256
-        first = 4 * s.gain * s.share
+        s, e = uplink.links[0].transmitter.moments, 50.0 / 256
+        first = 4 * s.gain * s.sent_fraction
         weight = e / 4 * first / (e * 4 * s.square + NO)
         within(decoded @ mean / (mean @ mean), weight * first)
         error = np.mean((decoded - mean) ** 2)
@@ -243,7 +243,7 @@ class TestEnergy:
         x = unit_rows(workers, reals, seed=4)
         receiver = {"name": "energy", "code": "affine", "length": length}
         uplink = link(workers, reals, energy=energy, blocks=1, **ENERGY | {"receiver": receiver})
-        decoded, fading = decode(uplink, x, rounds), uplink.airs[0].fading
+        decoded, fading = decode(uplink, x, rounds), uplink.links[0].channels.fading
         h = [[np.asarray(fading.response(fading.draw(tf.constant(t, tf.int64), 0.0), k))[0, 0]
               for k in range(workers)] for t in range(rounds)]  # fmt: skip
         level = np.abs(x).max()

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
+from laser_phy.power import ALLOCATIONS as KINDS
 from laser_phy.power import mean_shares
 from laser_phy.uplink.diagnostics import CONTROL_ENERGY_PER_BIT, NAMES
 
@@ -68,7 +69,7 @@ class TestDecodedNoise:
         uplink = link(power={"energy_per_round": budget, "allocation": allocation})
         errors = decoded_errors(uplink, stacked, rounds)
         c = norms(stacked)
-        p = budget * mean_shares(allocation, c.astype("f"), c.astype("f")).numpy()
+        p = budget * mean_shares(KINDS.kinds[allocation](), c.astype("f"), c.astype("f")).numpy()
         assert p.sum() == pytest.approx(budget, rel=1e-6)
         for j, error in enumerate(errors):
             expected = c[:, j].max() / (workers * math.sqrt(p[j]))

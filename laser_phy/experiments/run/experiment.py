@@ -73,7 +73,7 @@ class Experiment:
             f"{task.workers} workers, {task.batch_size} examples each a round{left}; "
             f"{kind.name} with {parameters:,} parameters; {self.rounds_per_epoch} rounds an "
             f"epoch, {planned} in all.",
-            *uplink.codec.in_words(self.energy_budget, task.workers, noise),
+            *uplink.codec.notes(self.energy_budget, task.workers, noise),
             f"Memory, besides activations: {in_words(held(self.model))}.",
             f"Tracing the training step, about {self._tracing_s():.0f} s ...",
         ]

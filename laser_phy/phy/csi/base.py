@@ -13,15 +13,24 @@ class Knowledge(Kind):
 
     Attributes:
         pilots: it comes from pilots on the grid, see `laser_phy.phy.pilots`.
+        ages: it is used `age_s` after the pilots were sent.
+        exact: it is the channel itself.
         of_phase: the phase is known.
         of_gain: the gain of every element is known.
         of_mean: the mean of the gain is known.
     """
 
     pilots: ClassVar[bool] = False
+    ages: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
     of_phase: ClassVar[bool] = True
     of_gain: ClassVar[bool] = True
     of_mean: ClassVar[bool] = True
+
+    @property
+    def age(self) -> float:
+        """Seconds from the sounding to the use."""
+        return 0.0
 
     def view(self, response: Any) -> Any:
         """What this side knows of `response`, in its shape; None if nothing.

@@ -14,7 +14,7 @@ class Estimated(Knowledge):
 
     With pilots s dB above the noise the error of h_ls has the variance 10^(-s/10) at a pilot;
     `lmmse` multiplies by b / (b + that), b the variance of what is estimated, which leaves
-    b s2 / (b + s2). Transmitter scale their estimate to the power of their channel, so that rules
+    b s2 / (b + s2). Transmitters scale their estimate to the power of their channel, so that rules
     keep their budget: h = rho h^ + sqrt(1 - rho^2) e with rho^2 = b / (b + s2).
 
     Pilots take the slot's pilot symbols, in which every side has its own: the server sends one in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from laser_phy.core.settings import setting
 from laser_phy.phy.csi.estimated import Estimated
@@ -19,10 +19,15 @@ class Outdated(Estimated):
     """
 
     name: Literal["outdated"] = "outdated"  # type: ignore[assignment]
+    ages: ClassVar[bool] = True
     age_s: float = setting(1e-3, ge=0, le=1, unit="s")
     """Time from the estimate to its use."""
     doppler_hz: float | None = setting(None, ge=0, le=1e6, unit="Hz")
     """Largest Doppler shift f_d, of a channel that does not move within a round."""
+
+    @property
+    def age(self) -> float:
+        return self.age_s
 
     def problem(self, side: str, pilot_symbols: Sequence[int], channel: Any) -> str | None:
         if problem := super().problem(side, pilot_symbols, channel):
