@@ -4,7 +4,8 @@ Every law has
     mean                    E[s]
     probability(g)          P(s >= g)
     mean_inverse(g)         E[1/s; s >= g], infinite where 1/s has no mean
-    expect(f, g)            E[f(s); s >= g] of any function, f taking and giving arrays
+    expect(f, g)            E[f(s); s >= g] of any smooth function, f taking and giving arrays
+    masses(edges)           [bin] P(edges[i] <= s < edges[i + 1]), for functions that are not
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Constant:
     def probability(self, threshold: float) -> float:
         """P(s >= threshold)."""
         return float(self.value >= threshold)
+
+    def masses(self, edges: np.ndarray) -> np.ndarray:
+        """[bin] P(edges[i] <= s < edges[i + 1])."""
+        return np.histogram([self.value], edges)[0].astype(float)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,10 @@ class Rician:
         """P(s >= threshold)."""
         return float(self._unit_law().sf(threshold / self.mean))
 
+    def masses(self, edges: np.ndarray) -> np.ndarray:
+        """[bin] P(edges[i] <= s < edges[i + 1])."""
+        return np.diff(self._unit_law().cdf(np.asarray(edges) / self.mean))
+
     def _unit_law(self) -> Any:
         from scipy import stats
 
@@ -130,6 +139,10 @@ class Empirical:
     def probability(self, threshold: float) -> float:
         """P(s >= threshold)."""
         return float(np.mean(self._gains >= threshold))
+
+    def masses(self, edges: np.ndarray) -> np.ndarray:
+        """[bin] P(edges[i] <= s < edges[i + 1])."""
+        return np.histogram(self._gains, edges)[0] / self._gains.size
 
 
 GainLaw = Constant | Rician | Empirical

@@ -13,7 +13,7 @@ it on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from laser_phy import channels, compressors, power_control, receivers
+from laser_phy import channels, compressors, power, power_control, receivers
 from laser_phy.core.settings import SettingsError
 from laser_phy.phy.csi import Csi
 from laser_phy.phy.ofdm import Ofdm
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from laser_phy.experiments.sweep.conductor import sweep
     from laser_phy.experiments.sweep.results import load_sweep
     from laser_phy.training.over_the_air import OverTheAir
+    from laser_phy.uplink import participation
     from laser_phy.uplink.aggregate import Aggregate
     from laser_phy.uplink.uplink import Uplink
 
@@ -42,6 +43,7 @@ _LAZY = {
     "load_run": ("laser_phy.experiments.run.results", "load_run"),
     "load_sweep": ("laser_phy.experiments.sweep.results", "load_sweep"),
     "models": ("laser_phy.models", None),
+    "participation": ("laser_phy.uplink.participation", None),
     "run": ("laser_phy.experiments.run.runner", "run"),
     "sweep": ("laser_phy.experiments.sweep.conductor", "sweep"),
 }
@@ -61,6 +63,8 @@ __all__ = [
     "load_run",
     "load_sweep",
     "models",
+    "participation",
+    "power",
     "power_control",
     "receivers",
     "run",

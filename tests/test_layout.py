@@ -22,6 +22,7 @@ LAYERS: tuple[set[str], ...] = (
     {"receivers"},
     {"uplink", "downlink"},
     {"training"},
+    {"testing"},
     {"callbacks"},
     {"experiments"},
     {"cli"},

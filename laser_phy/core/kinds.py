@@ -14,6 +14,7 @@ Names that ship cannot be taken by others, and two kinds of one name are refused
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -175,6 +176,18 @@ def register(kind: AnyKind, *, family: str | None = None, origin: str | None = N
     for home in homes:
         home.add(made, origin)
     return kind
+
+
+@contextlib.contextmanager
+def for_a_while() -> Iterator[None]:
+    """What is registered inside is forgotten behind: for tests."""
+    before = {id(family): dict(family.brought) for family in FAMILIES}
+    try:
+        yield
+    finally:
+        for family in FAMILIES:
+            family.brought.clear()
+            family.brought.update(before.get(id(family), {}))
 
 
 def kinds_in(module: Any) -> Iterator[type[Kind]]:

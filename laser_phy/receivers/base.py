@@ -77,6 +77,11 @@ class Receiver(Kind):
     sum_is_enough: ClassVar[bool] = False
 
     @property
+    def unbiased(self) -> bool:
+        """On the mean over fading and noise the estimate is the true mean; else it is smaller."""
+        return True
+
+    @property
     def shrinks_with(self) -> float | None:
         """Correlation of messages with which it estimates with least error; None if unbiased."""
         return None

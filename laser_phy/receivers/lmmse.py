@@ -27,6 +27,10 @@ class Lmmse(Receiver):
 
     needs: ClassVar[str] = "each"
 
+    @property
+    def unbiased(self) -> bool:
+        return self.debias == "unbiased"
+
     def problem(self, knows: Knowledge) -> str | None:
         if knows.of_gain:
             return None

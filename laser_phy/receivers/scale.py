@@ -43,6 +43,10 @@ class Scale(Receiver):
     def shrinks_with(self) -> float | None:
         return self.correlation if self.debias == "mmse" else None
 
+    @property
+    def unbiased(self) -> bool:
+        return self.debias == "unbiased"
+
     def problem(self, knows: Knowledge) -> str | None:
         if self.normalize == "active" and not knows.exact:
             return (

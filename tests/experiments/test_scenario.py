@@ -357,7 +357,7 @@ COMMAND = "from laser_phy.cli import main\ntry: main({})\nexcept SystemExit: pas
 @pytest.mark.parametrize(
     "code",
     [
-        "import laser_phy.scenario as s; s.load_scenario('quickstart')",
+        "import laser_phy.experiments.scenario as s; s.load_scenario('quickstart')",
         COMMAND.format(["--help"]),
         COMMAND.format(["check", "quickstart"]),
         COMMAND.format(["check", "mnist_awgn", "--set", "seed=x"]),

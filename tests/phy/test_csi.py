@@ -41,9 +41,9 @@ def knowledge(uplink, rounds):
     @tf.function(autograph=False)
     def look(round_, worker):
         transmission = link_.transmission(round_, 0, uplink.mobility)
-        sight = transmitters.look(transmission, worker)
-        known = transmitters.known(transmission, worker, sight)
-        return transmitters.receiver.beam_gain(transmitters.used(sight)), known
+        sight = channels.response(transmission, worker)
+        known = transmitter.csi(transmission, worker, sight)
+        return transmitter.receiver.beam_gain(channels.used(sight)), known
 
     pairs = [
         [look(tf.constant(t, tf.int64), tf.constant(k)) for k in range(uplink.workers)]

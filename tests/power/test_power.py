@@ -13,8 +13,8 @@ from laser_phy.core.settings import SettingsError
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.power import (
     ALLOCATIONS,
-    KINDS,
     CompressedNorm,
+    Constant,
     Cosine,
     Decoding,
     Linear,
@@ -238,8 +238,9 @@ def test_optimal_shares_of_a_receiver_that_shrinks_are_scipys():
     for allocation, expected in (("optimal", best), ("compressed_norm", plain)):
         mean, sigma = measured[allocation]
         assert abs(mean - expected) < 5 * sigma
-    shares = mean_shares(Optimal(), np.float32([norms] * 2), np.float32([norms] * 2),
-                         np.float32(sizes), "scale", (energy, workers, 1.0)).numpy()  # fmt: skip
+    decoding = Decoding(np.float32(sizes), shrinks=(energy, workers, 1.0))
+    both = np.float32([norms] * 2)
+    shares = mean_shares(Optimal(), both, both, decoding).numpy()
     assert error(energy * shares) == pytest.approx(best, rel=1e-5)
 
 
@@ -295,7 +296,7 @@ def test_both_factors_share_the_energy_of_a_round():
 MOVING = [kind(direction=d) for kind in (Linear, Step, Cosine) for d in ("falling", "rising")]
 
 
-@pytest.mark.parametrize("schedule", [KINDS[0](), *MOVING], ids=repr)
+@pytest.mark.parametrize("schedule", [Constant(), *MOVING], ids=repr)
 @pytest.mark.parametrize("rounds", [1, 2, 7, 100, 12345])
 def test_the_mean_over_the_run_is_exactly_the_budget(schedule, rounds):
     factors = schedule.factors(rounds)
