@@ -14,6 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from laser_phy import channels, compressors, power, power_control, receivers
+from laser_phy.core.keras_hook import register_with_keras
+from laser_phy.core.kinds import register
 from laser_phy.core.settings import SettingsError
 from laser_phy.phy.csi import Csi
 from laser_phy.phy.ofdm import Ofdm
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from laser_phy.experiments.sweep.conductor import sweep
     from laser_phy.experiments.sweep.results import load_sweep
     from laser_phy.training.over_the_air import OverTheAir
+    from laser_phy.training.saving import load_model
     from laser_phy.uplink import participation
     from laser_phy.uplink.aggregate import Aggregate
     from laser_phy.uplink.uplink import Uplink
@@ -40,6 +43,7 @@ _LAZY = {
     "OverTheAir": ("laser_phy.training.over_the_air", "OverTheAir"),
     "Uplink": ("laser_phy.uplink.uplink", "Uplink"),
     "callbacks": ("laser_phy.callbacks", None),
+    "load_model": ("laser_phy.training.saving", "load_model"),
     "load_run": ("laser_phy.experiments.run.results", "load_run"),
     "load_sweep": ("laser_phy.experiments.sweep.results", "load_sweep"),
     "models": ("laser_phy.models", None),
@@ -60,6 +64,7 @@ __all__ = [
     "callbacks",
     "channels",
     "compressors",
+    "load_model",
     "load_run",
     "load_sweep",
     "models",
@@ -67,6 +72,7 @@ __all__ = [
     "power",
     "power_control",
     "receivers",
+    "register",
     "run",
     "sweep",
 ]
@@ -82,3 +88,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_with_keras()

@@ -49,7 +49,10 @@ def _unknown_kind(place: Place, seen: Any, context: Mapping[str, Any]) -> str:
     name = seen.get("name") if isinstance(seen, Mapping) else getattr(seen, "name", seen)
     label = repr(name) if isinstance(name, str) else shown(name)
     end = nearest(str(name), place.names) or "."
-    return f"{place.name} cannot be {label}{end} Known: {', '.join(place.names)}."
+    known = f"{place.name} cannot be {label}{end} Known: {', '.join(place.names)}."
+    if not isinstance(name, str) or ";" in end:
+        return known
+    return f"{known} One of your own must be known first: laser_phy.register, or --plugin FILE."
 
 
 def _no_kind(place: Place, seen: Any, context: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ class ModelBroadcast:
         model: whose trainable variables hold the server's weights between rounds.
         uplink: built; its compressor decodes what is broadcast.
         downlink: built, not ideal.
-        replicas: to be built here.
+        models: to be built here.
         optimizer: applies the update, at the server and at every worker.
 
     Raises:
@@ -51,13 +51,13 @@ class ModelBroadcast:
         model: keras.Model,
         uplink: Uplink,
         downlink: Downlink,
-        replicas: WorkerModels,
+        models: WorkerModels,
         optimizer: keras.optimizers.Optimizer,
     ) -> None:
         self.model, self.uplink, self.downlink = model, uplink, downlink
         # Nobody's loss but the server's is scaled: workers apply gradients as they are.
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        self.replicas, self.optimizer = replicas, optimizer
+        self.models, self.optimizer = models, optimizer
         self.settings = downlink.settings
         if uplink.codec.passes > 1:
             raise ValueError(
@@ -68,9 +68,9 @@ class ModelBroadcast:
         if self.applies:
             # The learning rate is everybody's, and what schedules and callbacks set.
             groups["optimizer"] = [v for v in optimizer.variables if v.name != "learning_rate"]
-        if not replicas.built:
-            replicas.build(groups, uplink.workers)
-        replicas.live = {group: list(variables) for group, variables in groups.items()}
+        if not models.built:
+            models.build(groups, uplink.workers)
+        models.live = {group: list(variables) for group, variables in groups.items()}
 
     @staticmethod
     def phases(uplink: Uplink, downlink: Downlink) -> list[tuple[int, ...]]:
@@ -86,13 +86,13 @@ class ModelBroadcast:
 
     def take_weights(self, worker: Any) -> None:
         """Put a worker's weights into the model."""
-        self.replicas.put("weights", self.replicas.read("weights", worker))
+        self.models.put("weights", self.models.read("weights", worker))
 
     def state(self, worker: Any) -> list[Any]:
         """The compressor's state as a worker has it."""
-        return self.replicas.read("state", worker)
+        return self.models.read("state", worker)
 
-    def broadcast(self, aggregate: Aggregate, round_: Any) -> dict[str, Any]:
+    def send(self, aggregate: Aggregate, round_: Any) -> dict[str, Any]:
         """Send the answer of round `round_`; the model has the server's new weights already.
 
         Args:
@@ -107,7 +107,7 @@ class ModelBroadcast:
                 round_, lambda phase: self.uplink.codec.seeded_state(phase, self._server(), round_)
             )
             self.uplink.set_shared_state(state)
-        server = {group: self.replicas.values(group) for group in self.replicas.live}
+        server = {group: self.models.values(group) for group in self.models.live}
         if self.applies:
             values = self.uplink.in_phase(
                 round_, lambda phase: self._updates(phase, aggregate, server, round_)
@@ -115,7 +115,7 @@ class ModelBroadcast:
         else:
             values = self._weights(server, round_)
         for group, held in server.items():
-            self.replicas.put(group, held)
+            self.models.put(group, held)
         self._resync(server, round_)
         values["server_weights_energy"] = _energy(server["weights"])
         return with_ratios(values)
@@ -132,24 +132,24 @@ class ModelBroadcast:
         reals = aggregate.message[: self.downlink.layouts[phase].size]
         signal = self.downlink.send(phase, reals, round_)
 
-        def hear(worker: Any) -> _Sums:
-            heard = self.downlink.receive(phase, signal, reals, worker)
-            gradients, own = self.uplink.codec.decode(phase, heard.reals, self.state(worker))
+        def receive(worker: Any) -> _Sums:
+            received = self.downlink.receive(phase, signal, reals, worker)
+            gradients, own = self.uplink.codec.decode(phase, received.reals, self.state(worker))
             weights = self._apply(worker, gradients)
             self._write_state(worker, own, server)
             away = [a - b for a, b in zip(weights, server["weights"], strict=True)]
-            return _Sums(heard.error, heard.signal, _energy(away))
+            return _Sums(received.error, received.signal, _energy(away))
 
-        return self._values(phase, reals, self._over_workers(hear))
+        return self._values(phase, reals, self._over_workers(receive))
 
     def _apply(self, worker: Any, gradients: list[Any]) -> list[Any]:
         """A worker's weights after an update by its own optimizer."""
         for group in ("weights", "optimizer"):
-            self.replicas.put(group, self.replicas.read(group, worker))
+            self.models.put(group, self.models.read(group, worker))
         self.optimizer.apply(gradients, self.model.trainable_variables)
         for group in ("weights", "optimizer"):
-            self.replicas.write(group, worker, self.replicas.values(group))
-        return self.replicas.values("weights")
+            self.models.write(group, worker, self.models.values(group))
+        return self.models.values("weights")
 
     def _weights(self, server: dict[str, Any], round_: Any) -> Any:
         """Every worker takes the weights it received; diagnostics."""
@@ -157,24 +157,24 @@ class ModelBroadcast:
         reals = tf.concat([tf.reshape(tf.cast(w, tf.float32), [-1]) for w in weights], axis=0)
         signal = self.downlink.send(0, reals, round_)
 
-        def hear(worker: Any) -> _Sums:
-            heard = self.downlink.receive(0, signal, reals, worker)
-            parts = tf.split(heard.reals, self.uplink.codec.sizes)
+        def receive(worker: Any) -> _Sums:
+            received = self.downlink.receive(0, signal, reals, worker)
+            parts = tf.split(received.reals, self.uplink.codec.sizes)
             parts = [tf.reshape(p, s) for p, s in zip(parts, self.uplink.shapes, strict=True)]
-            self.replicas.write("weights", worker, parts)
+            self.models.write("weights", worker, parts)
             self._write_state(worker, None, server)
-            return _Sums(heard.error, heard.signal, distance=heard.error)
+            return _Sums(received.error, received.signal, distance=received.error)
 
-        return self._values(0, reals, self._over_workers(hear))
+        return self._values(0, reals, self._over_workers(receive))
 
     def _write_state(self, worker: Any, own: Any, server: dict[str, Any]) -> None:
         """The worker's next basis: from what it received, or the server's."""
-        received = self.settings.basis == "received"
-        self.replicas.write("state", worker, own if received else server["state"])
+        own_basis = self.settings.basis == "received"
+        self.models.write("state", worker, own if own_basis else server["state"])
 
-    def _over_workers(self, hear: Callable[[Any], _Sums]) -> _Sums:
+    def _over_workers(self, receive: Callable[[Any], _Sums]) -> _Sums:
         def body(worker: Any, sums: _Sums) -> Any:
-            return worker + 1, _Sums(*[a + b for a, b in zip(sums, hear(worker), strict=True)])
+            return worker + 1, _Sums(*[a + b for a, b in zip(sums, receive(worker), strict=True)])
 
         return tf.while_loop(
             lambda worker, _: worker < self.uplink.workers,
@@ -211,7 +211,7 @@ class ModelBroadcast:
 
         def copy() -> Any:
             for group, values in server.items():
-                self.replicas.spread(group, values)
+                self.models.spread(group, values)
             return tf.constant(0)
 
         due = (round_ + 1) % self.settings.resync_every == 0
@@ -230,7 +230,7 @@ class ModelBroadcast:
         if self.settings.basis == "protected":
             total += sum(bases) / len(bases)
         if self.settings.resync_every is not None:
-            copied = sum(math.prod(v.shape) for group in self.replicas.live.values() for v in group)
+            copied = sum(math.prod(v.shape) for group in self.models.live.values() for v in group)
             total += copied / self.settings.resync_every
         return BYTES * total
 

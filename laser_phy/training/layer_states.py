@@ -1,4 +1,4 @@
-"""Moving statistics (BatchNorm) when K workers compute them in turn."""
+"""States of layers when K workers go through a model in turn: moving statistics, and draws."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from laser_phy.core.random_streams import stream_key
 from laser_phy.training import nonfinite_gradients as bad
 
 
@@ -57,3 +58,30 @@ class BatchStatistics:
         for variable, start, (total, moves) in zip(self.variables, self.start, sums, strict=True):
             mean = total / tf.cast(tf.maximum(count, 1), total.dtype)
             variable.assign(tf.where((moves > 0) & (count > 0), mean, start))
+
+
+class RandomLayers:
+    """Sets the states of seed generators: draws are a function of (seed, round, worker).
+
+    Keras moves such a state on at every call and does not save it: what a layer draws would depend
+    on how many rounds the process has seen, and a resumed run would not be the uninterrupted one.
+
+    Args:
+        model: built.
+        seed: of the draws.
+    """
+
+    def __init__(self, model: keras.Model, seed: int) -> None:
+        self.key = stream_key(seed, "random_layers")
+        self.states = [v for v in model.variables if "seed_generator_state" in v.path]
+
+    def reseed(self, round_: Any, worker: Any) -> None:
+        """Go to what a worker draws in a round (int64 and int32 scalars)."""
+        if not self.states:
+            return
+        key = tf.constant(self.key, tf.int64) + tf.cast(worker, tf.int64)
+        fresh = tf.random.stateless_uniform(
+            [len(self.states), 2], tf.stack([key, tf.cast(round_, tf.int64)]), None, None, tf.uint32
+        )
+        for i, state in enumerate(self.states):
+            state.assign(tf.cast(fresh[i], state.dtype))

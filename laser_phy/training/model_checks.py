@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -69,3 +69,31 @@ def build_on(model: keras.Model, inputs: Any) -> None:
 def build_for(model: keras.Model, shapes: Any) -> None:
     """Make the weights of a model for a nest of shapes of float32 inputs."""
     build_on(model, keras.tree.map_shape_structure(keras.KerasTensor, shapes))
+
+
+def check_numbers(
+    counts: Mapping[str, int], local_learning_rate: float | None, ema: float | None, bad: str
+) -> None:
+    """Refuse numbers of a wrapper that are out of their bounds.
+
+    Args:
+        counts: `workers`, `micro_batches`, `local_steps`.
+        local_learning_rate: of the workers' own steps, needed where there are several.
+        ema: decay a round of the running mean of the weights.
+        bad: what gradients that are not finite do, `stop` or `exclude`.
+
+    Raises:
+        ValueError: names the number, its bound and what it was.
+    """
+    for what, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{what} must be >= 1; got {count}.")
+    if counts["local_steps"] > 1 and not (local_learning_rate and local_learning_rate > 0):
+        raise ValueError(
+            f"local_learning_rate must be > 0 with local_steps = {counts['local_steps']}; got "
+            f"{local_learning_rate}. Write for example local_learning_rate=0.01."
+        )
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"ema must be between 0 and 1 (decay a round); got {ema}.")
+    if bad not in ("stop", "exclude"):
+        raise ValueError(f"bad_gradients must be stop or exclude; got {bad!r}.")

@@ -12,17 +12,16 @@ import tensorflow as tf
 from laser_phy.downlink.downlink import Downlink
 from laser_phy.training import nonfinite_gradients as bad
 from laser_phy.training.broadcast import ModelBroadcast
-from laser_phy.training.layer_states import BatchStatistics
-from laser_phy.training.local_sgd import in_pieces, local_steps, part
 from laser_phy.training.metrics import LinkMetrics, RoundTrace
 from laser_phy.training.model_checks import (
     build_for,
     build_on,
     check_model,
+    check_numbers,
     check_trainable,
     is_built,
 )
-from laser_phy.training.random_layers import RandomLayers
+from laser_phy.training.training_round import TrainingRound
 from laser_phy.training.worker_models import WorkerModels
 from laser_phy.uplink.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.uplink.uplink import Uplink
@@ -86,25 +85,16 @@ class OverTheAir(keras.Model):
         super().__init__(name=name, dtype=model.dtype_policy)
         # Or Keras' jit_compile="auto" takes XLA on a GPU, which has no complex bitcast.
         self.supports_jit = False
-        counts = {"workers": workers, "micro_batches": micro_batches, "local_steps": local_steps}
-        for what, count in counts.items():
-            if count < 1:
-                raise ValueError(f"{what} must be >= 1; got {count}.")
-        if local_steps > 1 and not (local_learning_rate and local_learning_rate > 0):
-            raise ValueError(
-                f"local_learning_rate must be > 0 with local_steps = {local_steps}; got "
-                f"{local_learning_rate}. Write for example local_learning_rate=0.01."
-            )
-        if ema is not None and not 0 < ema < 1:
-            raise ValueError(f"ema must be between 0 and 1 (decay a round); got {ema}.")
-        if bad_gradients not in ("stop", "exclude"):
-            raise ValueError(f"bad_gradients must be stop or exclude; got {bad_gradients!r}.")
+        check_numbers(
+            {"workers": workers, "micro_batches": micro_batches, "local_steps": local_steps},
+            local_learning_rate, ema, bad_gradients,
+        )  # fmt: skip
         self.bad_gradients = bad_gradients
         self.model, self.workers, self.uplink = model, int(workers), uplink
         self.downlink = downlink or Downlink()
-        self.split = WorkerDevices(self.workers)
+        self.devices = WorkerDevices(self.workers)
         if not self.downlink.ideal:
-            self.split.refuse("a broadcast downlink", "Train on one device, or downlink: ideal.")
+            self.devices.refuse("a broadcast downlink", "Train on one device, or downlink: ideal.")
         self.seed, self.ema = int(seed), ema
         self.micro_batches, self.local_steps = int(micro_batches), int(local_steps)
         self.local_learning_rate = local_learning_rate
@@ -114,7 +104,7 @@ class OverTheAir(keras.Model):
         self.link_metrics = LinkMetrics(names)
         self.trace = RoundTrace(names, self.workers)
         self.replicas = None if self.downlink.ideal else WorkerModels()
-        self.broadcaster: ModelBroadcast | None = None
+        self.broadcast: ModelBroadcast | None = None
         self.mean_weights: list[Any] = []
         if getattr(model, "output_names", None):
             self.output_names = model.output_names
@@ -130,7 +120,7 @@ class OverTheAir(keras.Model):
         if self.built:
             return
         if not is_built(self.model):
-            self.split.refuse(
+            self.devices.refuse(
                 "a model that is not built", "Give it a keras.Input, or call it on a batch first."
             )
         with tf.init_scope():  # a first batch may come while a graph is traced
@@ -161,7 +151,7 @@ class OverTheAir(keras.Model):
         if self.built and optimizer is not None and not optimizer.built:
             optimizer.build(self.trainable_variables)
         if self.built and optimizer is not None and self.replicas is not None:
-            self.broadcaster = ModelBroadcast(
+            self.broadcast = ModelBroadcast(
                 self.model, self.uplink, self.downlink, self.replicas, optimizer
             )
 
@@ -177,7 +167,7 @@ class OverTheAir(keras.Model):
                 "reals to complex symbols. Leave it out."
             )
         super().compile(*args, **kwargs)
-        self.split.check_compiled(self)
+        self.devices.check_compiled(self)
         self._build_optimizer()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -198,114 +188,9 @@ class OverTheAir(keras.Model):
             build_on(self.model, keras.utils.unpack_x_y_sample_weight(data)[0])
             self.build()
         check_trainable(self.model, self.uplink.shapes)
-        split = self.split
-        split.check_scope(self)
-        shares = self._worker_share(data)
-        statistics = BatchStatistics(self.model)
-        random_layers = RandomLayers(self.model, self.seed)
-        scale = self.optimizer.scale_loss(tf.ones([]))
-        gradients_of = self._local_work(scale)
-        round_ = tf.identity(self.uplink.round.value)
-
-        broadcaster = self.broadcaster
-        server = broadcaster.replicas.values("weights") if broadcaster else []
-
-        def step(worker: Any, carry: Any) -> Any:
-            total, losses, moved, present = carry
-            if broadcaster:
-                broadcaster.take_weights(worker)
-            random_layers.seek(round_, worker)
-            i = worker - split.first
-            own = part(data, i * shares, (i + 1) * shares)
-            loss, gradients = gradients_of(own, shares)
-            good = bad.is_finite(gradients)
-            gradients = bad.zero_unless(good, gradients)
-            counts = bad.loss_counts(self.optimizer, loss, good)
-            loss, known = tf.where(counts, loss, 0.0), tf.cast(counts, tf.float32)
-            self._count_loss(loss, known * tf.cast(shares, tf.float32))
-            state = broadcaster.state(worker) if broadcaster else None
-            message = self.uplink.encode(worker, gradients, state, good)
-            total = [a + b for a, b in zip(total, gradients, strict=True)]
-            sent = tf.cast(good, tf.float32)
-            present = tf.tensor_scatter_nd_update(present, [[worker]], [sent])
-            losses += tf.stack([loss, known])
-            return message, (total, losses, statistics.collect(moved, good), present)
-
-        zeros = [tf.zeros(shape) for shape in self.uplink.shapes]
-        present = tf.zeros([self.workers])
-        carry = (zeros, tf.zeros([2]), statistics.zeros(), present)
-        messages, carry = self.uplink.collect(step, carry)
-        total, losses, moved, present = split.sum(carry)
-        count = tf.reduce_sum(present)
-        statistics.assign_mean(moved, count)
-        if broadcaster:
-            broadcaster.replicas.put("weights", server)
-
-        mean = [tf.math.divide_no_nan(gradient, count) for gradient in total]
-        aggregate = self.uplink.receive(messages, mean, present > 0)
-        # Keras' optimizer adds up what the replicas have, and all have the same.
-        gradients = [gradient * (scale / split.replicas) for gradient in aggregate.gradients]
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        bad.lower_loss_scale(self.optimizer, count < self.workers)
-        self._update_mean_weights()
-        if broadcaster:
-            aggregate.diagnostics.update(broadcaster.broadcast(aggregate, round_))
-        self.link_metrics.update_state(aggregate.diagnostics)
-        loss = losses[0] / losses[1]  # of nobody: NaN, as it should be
-        self._count_loss(*(tf.where(losses[1] > 0, 0.0, value) for value in (loss, 1.0)))
-        self.trace.write(round_, loss, aggregate.diagnostics, aggregate.workers)
+        self.devices.check_scope(self)
+        TrainingRound(self, data).run()
         return self.get_metrics_result()
-
-    def _worker_share(self, data: Any) -> Any:
-        """Examples of one worker: the batch over K, rounded down."""
-        first, split = keras.tree.flatten(data)[0], self.split
-        parts = self.micro_batches * self.local_steps
-        least = split.own * parts
-        if first.shape[0] is not None and first.shape[0] < least:
-            factors = " x micro_batches x local_steps" if parts > 1 else ""
-            raise ValueError(
-                f"batch_size must be >= workers{factors} = {least * split.replicas} (it is the "
-                "global batch, of which every worker takes its part); got a batch of "
-                f"{first.shape[0] * split.replicas}."
-            )
-        size = tf.shape(first)[0]
-        cut = f", each into {parts} parts" if parts > 1 else ""
-        few = f"a batch has fewer examples than the {self.workers} workers that share it{cut}"
-        checks = [tf.debugging.assert_greater_equal(size, least, few), *split.whole(size)]
-        with tf.control_dependencies([check for check in checks if check is not None]):
-            return size // split.own
-
-    def _local_work(self, scale: Any) -> Any:
-        """`f(data, examples) -> (loss, what the worker sends)`."""
-        variables = self.model.trainable_variables
-        gradients = in_pieces(
-            lambda data, _: self._gradients(data, scale),
-            self.micro_batches,
-            self.uplink.shapes,
-        )
-        return local_steps(gradients, self.local_steps, self.local_learning_rate or 0.0, variables)
-
-    def _gradients(self, data: Any, scale: Any) -> tuple[Any, list[Any]]:
-        """Loss and float32 gradients of one worker's examples; metrics are updated."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        weights = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
-            loss = self.split.unscaled(loss)
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [weight.value for weight in weights])
-        self.compute_metrics(x, y, y_pred, sample_weight)
-        dense = [
-            tf.zeros(weight.shape) if gradient is None
-            # An embedding's gradient is sparse, and forgets its shape on the way to a dense one.
-            else tf.ensure_shape(tf.convert_to_tensor(gradient), weight.shape)
-            for gradient, weight in zip(gradients, weights, strict=True)
-        ]  # fmt: skip
-        return tf.cast(loss, tf.float32), [tf.cast(g, tf.float32) / scale for g in dense]
-
-    def _count_loss(self, loss: Any, examples: Any) -> None:
-        self._loss_tracker.update_state(loss, sample_weight=examples)
 
     # ---- gradients that are not finite ----
 
@@ -343,7 +228,8 @@ class OverTheAir(keras.Model):
 
     # ---- running mean of the weights ----
 
-    def _update_mean_weights(self) -> None:
+    def update_mean_weights(self) -> None:
+        """Move the running mean of the weights on by one round."""
         if self.ema is None:
             return
         for mean, weight in zip(self.mean_weights, self.model.trainable_variables, strict=True):

@@ -141,7 +141,7 @@ def saved(strategy, folder):
         last = keras.saving.load_model(f"{folder}/one.keras")
     fit(last)
     exact, rounded = (apart(a, b) for a, b in zip(values(last), values(straight), strict=True))
-    return {"exact": exact, "rounded": rounded, "replicas": [one.split.replicas, 2]}
+    return {"exact": exact, "rounded": rounded, "replicas": [one.devices.replicas, 2]}
 
 
 def restored(strategy):

@@ -1,19 +1,18 @@
 """`.keras` files in another process: the wrapper goes on bit for bit, the inner model is Keras'."""
 
-import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from paths import ROOT
+from saving_tools import EPOCHS, LOSS, data, digests, fit, rich
 
 import laser_phy as lp
-
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-EPOCHS = 2  # before the file is written, and after
 
 ELSEWHERE = """
 import json, sys
@@ -25,9 +24,9 @@ plain = keras.saving.load_model(inner)
 ours = [name for name in sys.modules if name.split(".")[0] in ("laser_phy", "sionna")]
 predicted = plain.predict(x, verbose=0).tolist()
 import laser_phy
-sys.path.insert(0, TESTS)
-from test_saving import digests, fit
 model = keras.saving.load_model(wrapper)
+sys.path.insert(0, TOOLS)
+from saving_tools import digests, fit
 found = digests(model)
 fit(model, x, y)
 print(json.dumps({"ours": ours, "kind": type(plain).__name__, "layers": [
@@ -35,52 +34,65 @@ print(json.dumps({"ours": ours, "kind": type(plain).__name__, "layers": [
     "ended": digests(model), "compiled": plain.compiled}))
 """
 
+ORDERS = {
+    "laser_phy, then keras": "import laser_phy, keras; m = keras.saving.load_model(FILE)",
+    "keras, then laser_phy": "import keras, laser_phy; m = keras.saving.load_model(FILE)",
+    "tensorflow in between": (
+        "import laser_phy, tensorflow as tf; m = tf.keras.models.load_model(FILE)"
+    ),
+    "ours": "import laser_phy as lp; m = lp.load_model(FILE)",
+}
+"""Code that reads a file and touches nothing else of the package."""
 
-def data() -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(64, 6)).astype(np.float32)
-    return x, (x[:, 0] + x[:, 1] > 0).astype(np.int32)
+KIND = """
+import laser_phy as lp
+
+class Calm(lp.power_control.PowerControl):
+    floor: float = 0.5
+
+    def factor(self, gain):
+        import tensorflow as tf
+        magnitude = tf.maximum(tf.abs(gain), self.floor)
+        return tf.math.conj(gain) / tf.cast(magnitude**2, gain.dtype)
+"""
 
 
-def fit(model: lp.OverTheAir, x: np.ndarray, y: np.ndarray) -> None:
-    model.fit(x, y, batch_size=16, shuffle=False, verbose=0, epochs=EPOCHS)
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A process of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def digests(model: lp.OverTheAir) -> dict[str, str]:
-    """Of every variable: weights, statistics, optimizer, memories, counters, replicas, means."""
-    # By place: names count the layers that the process made before.
-    variables = {str(i): v for i, v in enumerate(model.variables)}
-    variables |= {f"optimizer {i}": v for i, v in enumerate(model.optimizer.variables)}
-    metrics = {id(v) for v in model.metrics_variables}  # of the epoch, and set back as it begins
-    return {
-        name: hashlib.sha256(np.asarray(v).tobytes()).hexdigest()
-        for name, v in variables.items()
-        if id(v) not in metrics and "seed_generator_state" not in v.name
-    }
+@pytest.mark.parametrize("order", ORDERS)
+def test_after_import_alone(order: str, tmp_path: Path) -> None:
+    model = rich()
+    model.save(tmp_path / "model.keras")
+    code = ORDERS[order].replace("FILE", repr(str(tmp_path / "model.keras")))
+    done = python(f"{code}; print(type(m).__module__, m.uplink.round.numpy())")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["laser_phy.training.over_the_air", "0"]
 
 
-def rich() -> lp.OverTheAir:
-    """A bit of everything that has a state."""
-    keras.utils.set_random_seed(3)
-    layers = keras.layers
-    inner = keras.Sequential(
-        [
-            keras.Input((6,)), layers.Dense(16, activation="relu"), layers.Dropout(0.2),
-            layers.BatchNormalization(momentum=0.5), layers.Dense(2),
-        ]
-    )  # fmt: skip
-    uplink = {
-        "compressor": {"name": "laser", "rank": 1},
-        "channel": {"name": "rayleigh", "coherence_rounds": 3},
-        "power_control": "truncated_inversion",
-    }
-    model = lp.OverTheAir(
-        inner, 4, lp.Uplink.from_config(uplink), lp.Downlink(name="broadcast", resync_every=5),
-        seed=1, ema=0.9, bad_gradients="exclude",
-    )  # fmt: skip
-    rate = keras.optimizers.schedules.CosineDecay(0.01, 100)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=LOSS, metrics=["accuracy"])
-    return model
+def test_importing_is_light_still() -> None:
+    code = (
+        "import laser_phy, sys; sys.exit(str({'keras', 'tensorflow', 'sionna'} & {*sys.modules}))"
+    )
+    assert python(code).stderr.strip() == "set()"
+
+
+def test_with_a_kind_of_a_users(tmp_path: Path) -> None:
+    """It comes back once the kind is registered; before, the message names it."""
+    namespace: dict[str, Any] = {}
+    exec(KIND, namespace)
+    file = tmp_path / "model.keras"
+    rich(power_control=namespace["Calm"](floor=0.25)).save(file)
+    load = f"m = lp.load_model({str(file)!r}); print(m.uplink.settings.power_control.floor)"
+    known = python(f"{KIND}\nlp.register(Calm)\n{load}")
+    assert (known.returncode, known.stdout.strip()) == (0, "0.25"), known.stderr
+    unknown = python(f"import laser_phy as lp\n{load}")
+    assert unknown.returncode != 0
+    assert "power_control cannot be 'calm'" in unknown.stderr
+    assert "laser_phy.register" in unknown.stderr
 
 
 def test_in_another_process(tmp_path: Path) -> None:
@@ -94,11 +106,7 @@ def test_in_another_process(tmp_path: Path) -> None:
     files = [tmp_path / "inner.keras", tmp_path / "wrapper.keras"]
     first.model.save(files[0])
     first.save(files[1])
-    code = ELSEWHERE.replace("TESTS", repr(str(Path(__file__).parent)))
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), *map(str, files)],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    done = python(ELSEWHERE.replace("TOOLS", repr(str(ROOT / "tests/helpers"))), tmp_path, *files)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
 

@@ -115,9 +115,7 @@ class TestRules:
         def forgets_the_phase(gain):
             return tf.ones_like(gain)
 
-        with pytest.raises(
-            ValueError, match="'forgets_the_phase' must make h b real"
-        ):
+        with pytest.raises(ValueError, match="'forgets_the_phase' must make h b real"):
             link(power_control=forgets_the_phase, **RAYLEIGH)
 
     @pytest.mark.parametrize("budget", ["mean", "round"])
