@@ -13,6 +13,7 @@ from laser_phy.compressors.laser import Laser
 from laser_phy.compressors.random_k import RandomK
 from laser_phy.compressors.signum import Signum
 from laser_phy.compressors.sketch import Sketch
+from laser_phy.compressors.vector import VectorCompressor
 from laser_phy.core.kinds import Family
 
 KINDS = Family("compressor", Compressor, Laser, Identity, RandomK, Sketch, Signum, ADsgd, Digital)
@@ -31,4 +32,5 @@ __all__ = [
     "RandomK",
     "Signum",
     "Sketch",
+    "VectorCompressor",
 ]

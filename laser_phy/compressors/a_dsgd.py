@@ -10,7 +10,7 @@ from pydantic import model_validator
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
 from laser_phy.compressors.compressed_sensing import Projection, message_passing
 from laser_phy.compressors.error_feedback import FeedbackCodec
-from laser_phy.compressors.shared_randomness import kept
+from laser_phy.compressors.shared_randomness import reals_of
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 
@@ -66,13 +66,14 @@ class ADsgdCodec(FeedbackCodec):
     """Blocks are the projections, or the tensors where they are too small to project."""
 
     linear = False
+    rounding = 1e-3  # message passing ends before that
 
     def __init__(self, shapes: Shapes, key: int, settings: ADsgd) -> None:
         super().__init__(shapes, key, settings.error_feedback)
         self.settings = settings
         self.entries = [self._entries(size) for size in self.sizes]
         self.projections = [
-            Projection(size, kept(size, settings.factor), [key, tensor]) if entries else None
+            Projection(size, reals_of(size, settings.factor), [key, tensor]) if entries else None
             for tensor, (size, entries) in enumerate(zip(self.sizes, self.entries, strict=True))
         ]
         self.phases = (
@@ -83,7 +84,7 @@ class ADsgdCodec(FeedbackCodec):
         )
 
     def _entries(self, size: int) -> int:
-        entries = int(self.settings.sparsity * kept(size, self.settings.factor))
+        entries = int(self.settings.sparsity * reals_of(size, self.settings.factor))
         return entries if entries >= LEAST_ENTRIES else 0
 
     def encode(
@@ -98,7 +99,7 @@ class ADsgdCodec(FeedbackCodec):
             projection.forward(x) if projection else x
             for projection, x in zip(self.projections, sparse, strict=True)
         ]
-        return self.pack(blocks, norms(sources)), self.kept(sources, sparse)
+        return self.pack(blocks, norms(sources)), self.remains(sources, sparse)
 
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
         gradients = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norm
 from laser_phy.compressors.error_feedback import FeedbackCodec
-from laser_phy.compressors.shared_randomness import kept
+from laser_phy.compressors.shared_randomness import reals_of
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 
@@ -58,7 +58,7 @@ class DigitalCodec(FeedbackCodec):
     def __init__(self, shapes: Shapes, key: int, settings: Digital) -> None:
         super().__init__(shapes, key, settings.error_feedback)
         self.size = sum(self.sizes)
-        self.uses = kept(self.size, settings.factor)
+        self.uses = reals_of(self.size, settings.factor)
         self.phases = ((self.size,),)
 
     @property

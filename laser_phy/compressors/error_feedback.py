@@ -23,6 +23,7 @@ class FeedbackCodec(Codec):
     def __init__(self, shapes: Shapes, key: int, error_feedback: bool) -> None:
         super().__init__(shapes, key)
         self.memory_size = sum(self.sizes) if error_feedback else 0
+        self.lossless = error_feedback
 
     def sources(self, gradients: Tensors, memory: Any) -> Tensors:
         """M_k [entry] of every tensor."""
@@ -31,7 +32,7 @@ class FeedbackCodec(Codec):
             return flat
         return [g + e for g, e in zip(flat, tf.split(memory, self.sizes), strict=True)]
 
-    def kept(self, sources: Tensors, sent: Tensors) -> Any:
+    def remains(self, sources: Tensors, sent: Tensors) -> Any:
         """[memory_size] M_k less what the message stands for, both [entry] for every tensor."""
         if not self.memory_size:
             return tf.zeros([0])

@@ -20,6 +20,8 @@ class Identity(Compressor):
 class IdentityCodec(Codec):
     """Blocks are the tensors, in their order."""
 
+    lossless = True
+
     def __init__(self, shapes: Shapes, key: int) -> None:
         super().__init__(shapes, key)
         self.phases = (tuple(self.sizes),)

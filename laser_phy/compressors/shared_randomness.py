@@ -30,7 +30,7 @@ class DrawingCodec(FeedbackCodec):
 
     def __init__(self, shapes: Shapes, key: int, settings: Drawing) -> None:
         super().__init__(shapes, key, settings.error_feedback)
-        self.phases = (tuple(kept(size, settings.factor) for size in self.sizes),)
+        self.phases = (tuple(reals_of(size, settings.factor) for size in self.sizes),)
 
     def initial_state(self) -> list[np.ndarray]:
         return [np.zeros((), np.int64)]
@@ -63,7 +63,7 @@ class DrawingCodec(FeedbackCodec):
         sources, draws = self.sources(gradients, memory), self.draws(state[0])
         blocks = [self.block(*part) for part in zip(sources, draws, self.phases[0], strict=True)]
         if self.memory_size:
-            memory = self.kept(sources, self._estimates(blocks, draws))
+            memory = self.remains(sources, self._estimates(blocks, draws))
         return self.pack(blocks, norms(sources)), memory
 
     def decode(self, phase: int, reals: Any, state: Tensors) -> tuple[Tensors, Tensors]:
@@ -71,7 +71,7 @@ class DrawingCodec(FeedbackCodec):
         return self.shaped(self._estimates(blocks, self.draws(state[0]))), [state[0] + 1]
 
 
-def kept(size: int, factor: float, least: int = 1) -> int:
-    """How many of `size` reals the share `factor` keeps: rounded down, at least `least`."""
+def reals_of(size: int, factor: float, least: int = 1) -> int:
+    """How many of `size` reals the share `factor` is: rounded down, at least `least`."""
     # 0.29 * 100 is 28.999... in binary: the floor is taken just above.
     return min(size, max(least, int(factor * size * (1 + 1e-12))))

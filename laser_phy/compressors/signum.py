@@ -26,6 +26,7 @@ class SignumCodec(IdentityCodec):
     """Blocks are the signs of the tensors, in their order."""
 
     linear = False
+    lossless = False
     bits_per_real = 1
 
     def encode(

@@ -13,6 +13,7 @@ import numpy as np
 
 from laser_phy.channels import Channel, Fading
 from laser_phy.channels.grid import Grid
+from laser_phy.core import contract
 from laser_phy.core.lazy import tf
 from laser_phy.core.random_streams import stateless_seed
 from laser_phy.phy.csi import Knowledge
@@ -108,8 +109,12 @@ class WorkerChannels:
     def response(self, transmission: Transmission, worker: Any) -> Any:
         """[antenna, sampled element] a worker's channel."""
         if transmission.times is None:
-            return self.fading.response(transmission.state, worker)
-        return self.fading.response_at(transmission.state, worker, transmission.times)
+            response = self.fading.response(transmission.state, worker)
+        else:
+            response = self.fading.response_at(transmission.state, worker, transmission.times)
+        shape, what = [self.channel.antennas, self.fading.grid.elements], "a response"
+        response = contract.check_shape(self.channel, what, response, shape, "complex64")
+        return contract.check_finite(self.channel, what, response)
 
     def used(self, response: Any) -> Any:
         """[antenna, used element] the channel where data and pilots are sent, of `response`."""

@@ -8,12 +8,14 @@
 Each raises AssertionError with a sentence that names the kind, the rule and what was seen.
 """
 
+from laser_phy.testing.compressors import check_compressor
 from laser_phy.testing.power import check_allocation, check_participation, check_schedule
 from laser_phy.testing.power_control import check_power_control
 from laser_phy.testing.receivers import check_receiver
 
 __all__ = [
     "check_allocation",
+    "check_compressor",
     "check_participation",
     "check_power_control",
     "check_receiver",

@@ -9,6 +9,7 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
+from laser_phy.core import contract
 from laser_phy.downlink.downlink import Downlink
 from laser_phy.training import nonfinite_gradients as bad
 from laser_phy.training.broadcast import ModelBroadcast
@@ -26,6 +27,21 @@ from laser_phy.training.worker_models import WorkerModels
 from laser_phy.uplink.diagnostics import DOWNLINK_NAMES, uplink_names
 from laser_phy.uplink.uplink import Uplink
 from laser_phy.uplink.worker_devices import WorkerDevices
+
+
+def _in_sentences(train: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`train(iterator)` whose broken contracts are told in their own words, not TensorFlow's."""
+
+    def told(iterator: Any) -> Any:
+        try:
+            return train(iterator)
+        except tf.errors.InvalidArgumentError as error:
+            sentence = contract.sentence_in(error)
+            if sentence is None:
+                raise
+        raise contract.ContractError(sentence)
+
+    return told
 
 
 @keras.saving.register_keras_serializable("laser_phy")
@@ -200,6 +216,8 @@ class OverTheAir(keras.Model):
         super().make_train_function(force)
         if self.bad_gradients == "stop":
             self.train_function = self._stopping(self.train_function)
+        if self.train_function is not None:
+            self.train_function = _in_sentences(self.train_function)
 
     def _stopping(self, train: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """`train(iterator)` that raises where workers were left out for their gradients."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from laser_phy.channels import Grid
 from laser_phy.compressors import Message
+from laser_phy.core import contract
 from laser_phy.phy.impairments import Hardware
 from laser_phy.phy.ofdm import BlockLayout
 from laser_phy.phy.worker_channels import Transmission
@@ -70,6 +71,10 @@ class AnalogLink(RoundLink):
         observed = self.csi.finish(transmission, sums.observed, senders)
         prior = self.scaling.prior(messages, scaled.amplitude, senders)
         combined = self.receiver.combine(received, observed, prior, self._known(scaled, senders))
+        dtype = "complex64" if self.receiver.coherent else "float32"
+        what, symbols = "the estimate of the symbols", self.layout.symbols
+        combined = contract.check_shape(self.receiver, what, combined, [symbols], dtype)
+        combined = contract.check_finite(self.receiver, what, combined)
         modulation = self.scaling.modulation
         reals = modulation.demodulate(combined, self.layout.size)
         estimate = tf.math.divide_no_nan(reals, self.layout.per_real(scaled.amplitude))

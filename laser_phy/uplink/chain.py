@@ -10,124 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 
-from laser_phy.channels.awgn import Noise
-from laser_phy.channels.grid import round_grid
 from laser_phy.compressors import Message
-from laser_phy.core.random_streams import stream_key
-from laser_phy.phy.ofdm import BlockLayout
-from laser_phy.phy.pilots import Mobility
 from laser_phy.uplink.aggregate import Aggregate
-from laser_phy.uplink.analog_link import AnalogLink
 from laser_phy.uplink.diagnostics import control_bytes, round_diagnostics
-from laser_phy.uplink.digital_link import DigitalLink
+from laser_phy.uplink.link_state import LinkState
 from laser_phy.uplink.power_scaling import pass_budget
-from laser_phy.uplink.settings import UplinkSettings
-from laser_phy.uplink.worker_devices import WorkerDevices, collect, own_copy
+from laser_phy.uplink.worker_devices import collect, own_copy
 
 
-class Chain(keras.layers.Layer):
-    """What a round does, and the variables that it moves on.
-
-    Args:
-        settings: of the uplink.
-        name, trainable: of the layer.
-    """
-
-    def __init__(self, settings: UplinkSettings, name: str, trainable: bool) -> None:
-        super().__init__(name=name, trainable=trainable, dtype="float32", autocast=False)
-        self.settings = settings
-        self.workers = 0
-
-    # ---- building ----
-
-    def build(self, shapes: Sequence[Sequence[int]], workers: int, seed: int = 0) -> None:
-        """Make codec, grids, channel and variables.
-
-        Args:
-            shapes: shape of every gradient tensor, without a worker axis.
-            workers: K.
-            seed: of the channel, the noise and the compressor.
-
-        Raises:
-            ValueError: no tensors, or a number of workers below 1.
-        """
-        if workers < 1:
-            raise ValueError(f"workers must be >= 1; got {workers}.")
-        if not len(shapes):
-            raise ValueError("shapes must have at least one tensor; got none.")
-        self.shapes = [tuple(int(n) for n in shape) for shape in shapes]
-        self.workers, self.seed = int(workers), int(seed)
-        self.devices = WorkerDevices(self.workers)
-        settings = self.settings
-        key = stream_key(seed, "compressor")
-        self.codec = settings.compressor.build(self.shapes, key)
-        modulation = settings.receiver.modulation()
-        self.layouts = [
-            BlockLayout(blocks, modulation.symbols(self.codec.channel_uses(phase)))
-            for phase, blocks in enumerate(self.codec.phases)
-        ]
-        channel_key, noise_key = stream_key(seed, "channel"), stream_key(seed, "noise")
-        kind = AnalogLink if settings.compressor.analog else DigitalLink
-        self.links: list[Any] = []
-        for layout in self.layouts:
-            grid = round_grid(settings.ofdm, layout.symbols, pilots=settings.pilots)
-            self.links.append(kind(settings, layout, grid, channel_key, self.workers))
-        self.noise = Noise(noise_key, settings.channel.noise_variance)
-        self._build_variables()
-        self.built = True
-
-    def _build_variables(self) -> None:
-        def variable(name: str, shape: tuple[int, ...], value: Any, dtype: str = "float32") -> Any:
-            start = np.broadcast_to(value, shape)
-            return self.add_weight(
-                name=name, shape=shape, dtype=dtype, trainable=False, autocast=False,
-                initializer=lambda shape, dtype=None: keras.ops.convert_to_tensor(start, dtype),
-            )  # fmt: skip
-
-        self.energy = variable("energy", (), self.energy_budget)
-        self.speed_mps = variable("speed_mps", (), self.settings.channel.initial_speed_mps)
-        self.csi_age_s = {
-            side: variable(f"{side}_age_s", (), knows.age)
-            for side, knows in self.settings.csi.sides.items()
-            if knows.ages
-        }
-        self.round = variable("round", (), 0, "int64")
-        self.excluded = variable("excluded", (self.workers,), 0, "int64")  # rounds, by worker
-        # Often the largest of all: made where it lies, as copies on the way would triple the peak.
-        self.memory = self.devices.rows(self.codec.memory_size)
-        self.state = [
-            variable(f"state_{i}", value.shape, value, str(value.dtype))
-            for i, value in enumerate(self.codec.initial_state())
-        ]
-
-    @property
-    def symbols_per_round(self) -> float:
-        """Data symbols of a round, the mean over kinds of round."""
-        return self.codec.passes * float(np.mean([layout.symbols for layout in self.layouts]))
-
-    @property
-    def mobility(self) -> Mobility:
-        """Speed and ages as they are now."""
-        ages = {f"{side}_age_s": age.value for side, age in self.csi_age_s.items()}
-        return Mobility(self.speed_mps.value, **ages)
-
-    @property
-    def energy_budget(self) -> float:
-        """P of the settings: energy a worker may spend in a round."""
-        return self.settings.power.energy(self.symbols_per_round)
-
-    # ---- a round ----
-
-    def in_phase(self, round_: Any, function: Callable[[int], Any]) -> Any:
-        """`function(phase)` for the kind of round `round_` is; every kind has static shapes."""
-        if len(self.layouts) == 1 or self.codec.passes > 1:
-            return function(0)
-        branches = [lambda i=i: function(i) for i in range(len(self.layouts))]
-        return tf.switch_case(tf.cast(round_ % len(self.layouts), tf.int32), branches)
+class Chain(LinkState):
+    """What a round does."""
 
     def participants(self) -> Any:
         """[worker] bool, who takes part in the round to come.
@@ -164,7 +58,9 @@ class Chain(keras.layers.Layer):
             known = self.with_energy(shared if state is None else list(state))
             message, left = self.in_phase(
                 self.round.value,
-                lambda phase: self.codec.encode(phase, gradients, memory, known),
+                lambda phase: self.contract.message(
+                    phase, *self.codec.encode(phase, gradients, memory, known)
+                ),
             )
             silent = self.codec.skip_round(gradients, memory)
             message, left = self._unless_silent(worker, message, left, silent, participants)
@@ -287,6 +183,7 @@ class Chain(keras.layers.Layer):
         )  # fmt: skip
         state = [variable.value for variable in self.state]
         gradients, state = self.codec.decode(phase, estimate, state)
+        gradients = self.contract.estimates(gradients)
         message = tf.pad(estimate, [[0, self.codec.message_size - layout.size]])
         return gradients, state, record, energy - tf.reduce_sum(budget), message
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from laser_phy.channels.gain_law import Constant
+from laser_phy.core import contract
 from laser_phy.core.lazy import tf
 from laser_phy.phy.pilots import Mobility, PilotEstimates
 from laser_phy.phy.worker_channels import Transmission, WorkerChannels
@@ -102,11 +103,23 @@ class Transmitter:
         noise_ratio = self.channel.noise_variance / tf.maximum(prior, 1e-30)
         gains = self._known_gains(transmission)
         if present is None:
-            return self.rule.plan(gains, noise_ratio)
+            return self._planned(gains, noise_ratio)
         somebody = tf.where(tf.reduce_any(present > 0), present, tf.ones_like(present))
         index = tf.where(somebody > 0)  # [sender, 1]
-        amplitude = self.rule.plan(tf.gather_nd(gains, index), noise_ratio)
+        amplitude = self._planned(tf.gather_nd(gains, index), noise_ratio)
         return tf.scatter_nd(index, amplitude, tf.shape(gains, tf.int64))
+
+    def _planned(self, gains: Any, noise_ratio: Any) -> Any:
+        """[worker, used element] h b of the rule, within every worker's mean budget."""
+        amplitude = self.rule.plan(gains, noise_ratio)
+        if not contract.brought(self.rule):
+            return amplitude
+        what, shape = "the plan", [None, gains.shape[1]]
+        amplitude = contract.check_shape(self.rule, what, amplitude, shape, "float32")
+        amplitude = contract.check_finite(self.rule, what, amplitude)
+        energy = tf.square(amplitude) / tf.maximum(gains, 1e-12)
+        within = tf.reduce_all(tf.reduce_mean(energy, axis=1) <= 1 + 1e-2)
+        return contract.hold(self.rule, "every worker's mean |b|^2 must be <= 1", within, amplitude)
 
     def precoding(
         self, transmission: Transmission, worker: Any, response: Any, received_amplitude: Any
@@ -124,7 +137,10 @@ class Transmitter:
         known = self.csi(transmission, worker, response)
         if self.rule.plans:
             return precoding_for(received_amplitude[worker], known)
-        return self.rule.precode(known, self.moments)
+        factor = self.rule.precode(known, self.moments)
+        elements = len(self.channels.sampling.elements)
+        factor = contract.check_shape(self.rule, "the factor", factor, [elements], "complex64")
+        return contract.check_finite(self.rule, "the factor", factor)
 
     def correlation(self, mobility: Mobility) -> tuple[Any, Any]:
         """rho and rho^2 of channel and knowledge, means over elements and workers."""

@@ -17,10 +17,22 @@ from compressor_cases import (
 
 from laser_phy.compressors import KINDS
 from laser_phy.core.errors import tag
+from laser_phy.testing import check_compressor
 
 
 def test_every_kind_is_in_the_contract():
     assert {tag(kind) for kind in KINDS} == {case.compressor.name for case in CASES}
+
+
+@every
+def test_the_public_suite(case):
+    """What users hold theirs to."""
+    check_compressor(case.compressor, shapes=SHAPES)
+
+
+@every
+def test_a_codec_says_what_it_loses(case):
+    assert build(case).lossless == case.exact
 
 
 # ---- what arrives ----

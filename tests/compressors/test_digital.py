@@ -60,12 +60,12 @@ def test_below_an_energy_of_64_mnist_is_silent_however_many_channel_uses_there_a
     assert [entries(whole, p, 1) for p in (10.0, 63.6, 64.0)] == [0, 0, 1]
     tenth = build(Digital(factor=0.1), shapes=MNIST)
     assert [entries(tenth, p, 16) for p in (64.0, 130.5, 130.7)] == [0, 0, 1]
-    (said,) = tenth.in_words(10.0, 16, 1.0)
+    (said,) = tenth.notes(10.0, 16, 1.0)
     assert said.startswith("digital is silent: a message of one entry takes 45.9 bits, and the ")
     assert said.endswith("From an energy_per_round of about 131 on there is one entry.")
-    (said,) = tenth.in_words(1000.0, 16, 1.0)
+    (said,) = tenth.notes(1000.0, 16, 1.0)
     assert "carries 108.4 bits a worker and round, so that a message has 6 of 7,850" in said
-    (said,) = build(Digital(factor=0.001), shapes=MNIST).in_words(10.0, 16, 1.0)
+    (said,) = build(Digital(factor=0.001), shapes=MNIST).notes(10.0, 16, 1.0)
     assert said.endswith("No energy is enough with so few channel uses: raise factor.")
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import laser_phy as lp
 from laser_phy.compressors import (
@@ -17,6 +16,7 @@ from laser_phy.compressors import (
     Signum,
     Sketch,
 )
+from laser_phy.testing.compressors import NoiselessLink
 
 # two pairs of equal shapes, one of them small, a convolution kernel and vectors
 SHAPES = [(40, 30), (40, 30), (3, 3, 8, 16), (12,), (12,)]
@@ -105,39 +105,11 @@ def gradients(workers=WORKERS, seed=0, alike=False, rank=None):
     return [first[0]] * workers if alike else first
 
 
-class Link:
-    """The protocol of a codec without air: what is decoded is the plain mean of the messages."""
+class Link(NoiselessLink):
+    """The protocol without air, for `WORKERS` workers."""
 
     def __init__(self, codec, workers=WORKERS):
-        self.codec, self.round = codec, 0
-        self.memories = [tf.zeros([codec.memory_size]) for _ in range(workers)]
-        self.state = [tf.constant(value) for value in codec.initial_state()]
-        self.messages = []
-        self.decode = tf.function(codec.decode, autograph=False)
-
-    def __call__(self, workers_gradients):
-        codec = self.codec
-        first = 0 if codec.passes > 1 else self.round % len(codec.phases)
-        total = None
-        self.messages = []
-        known = codec.with_energy(self.state, 1.0, len(self.memories), noise=0.0)
-        for phase in range(first, first + codec.passes):
-            messages = []
-            for k, own in enumerate(workers_gradients):
-                if phase == first:
-                    tensors = [tf.constant(g) for g in own]
-                    message, memory = codec.encode(phase, tensors, self.memories[k], known)
-                else:
-                    message, memory = codec.resume(phase, self.memories[k], self.state)
-                self.memories[k] = memory
-                messages.append(message)
-            self.messages.append(messages)
-            size = sum(codec.phases[phase])
-            mean = sum(m.reals for m in messages)[:size] / len(messages)
-            parts, self.state = self.decode(phase, mean, self.state)
-            total = _merge(total, parts)
-        self.round += 1
-        return [g.numpy() for g in total]
+        super().__init__(codec, workers)
 
     def kept(self):
         """Mean over workers of what is kept, as the tensors it belongs to; zeros where none is."""
@@ -150,13 +122,6 @@ class Link:
             start += size
         assert start == len(mean)
         return parts
-
-
-def _merge(total, parts):
-    """What several passes give; None stands for nothing."""
-    if total is None:
-        return parts
-    return [p if q is None else q for p, q in zip(total, parts, strict=True)]
 
 
 def build(case_or_compressor, key=KEY, shapes=SHAPES):
