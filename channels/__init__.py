@@ -16,6 +16,7 @@ from laser_phy.channels.ideal import Ideal
 from laser_phy.channels.rayleigh import Rayleigh
 from laser_phy.channels.rician import Rician
 from laser_phy.channels.site import Site, save_site
+from laser_phy.channels.snapshots import SnapshotFading
 from laser_phy.channels.tdl import Tdl
 from laser_phy.core.kinds import Family
 
@@ -35,6 +36,7 @@ __all__ = [
     "Rayleigh",
     "Rician",
     "Site",
+    "SnapshotFading",
     "Tdl",
     "Uma",
     "Umi",

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from laser_phy.channels import randomness
 from laser_phy.channels.base import Channel, Unit
+from laser_phy.channels.gain_law import Constant, GainLaw
 from laser_phy.channels.grid import Grid
 
 
@@ -14,6 +15,10 @@ class Awgn(Channel):
 
     name: Literal["awgn"] = "awgn"
     fading: ClassVar[bool] = False
+
+    @property
+    def law(self) -> GainLaw:
+        return Constant(float(self.antennas))
 
     def build(self, grid: Grid, key: int, workers: int) -> Unit:
         return Unit(grid, key, self, workers)

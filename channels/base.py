@@ -6,16 +6,24 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
-from laser_phy.channels.gain_law import Constant, GainLaw
+import numpy as np
+
+from laser_phy.channels.gain_law import Empirical, GainLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.core.constants import NOISE_VARIANCE
 from laser_phy.core.kinds import Kind
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 
+UNSEEN = 3 * 2**40
+"""Realisations from here on are those that no training reaches."""
+
 
 class Channel(Kind):
-    """Settings of a channel.
+    """Settings of a channel. A kind writes `build`, which gives its `Fading`.
+
+    Noise of variance 2 an element is added by the link, not by the channel; gains are normalised so
+    that their mean power over workers, elements and realisations is 1.
 
     Attributes:
         fading: gains differ between elements, workers and rounds.
@@ -55,7 +63,7 @@ class Channel(Kind):
 
         None where there is none, or where workers differ: ask the built channel, `Fading.laws`.
         """
-        return Constant(float(self.antennas))
+        return None
 
     def build(self, grid: Grid, key: int, workers: int) -> Fading:
         """The fading process of `workers` workers on `grid`; `key` is its stream of randomness."""
@@ -64,6 +72,10 @@ class Channel(Kind):
 
 class Fading(ABC):
     """Responses of the workers' channels, each a pure function of (key, realisation, worker).
+
+    A kind writes `response`; `draw` where a realisation is worth computing once for all workers,
+    `response_at` where the channel moves within a round, `laws` and `powers` where workers differ
+    and something is known of them. What is not known of a law is simulated, once, when asked for.
 
     Args:
         grid: resource elements of one round.
@@ -77,6 +89,7 @@ class Fading(ABC):
         self.key = key
         self.settings = settings
         self.workers = workers
+        self._drawn_laws: list[GainLaw] | None = None
 
     def draw(self, realisation: Any, speed_mps: Any) -> Any:
         """What the workers' responses of a round are made from: a nest of tensors.
@@ -109,22 +122,22 @@ class Fading(ABC):
         """
         return self.response(state, worker)
 
-    def earlier(self, state: Any, other: Any, worker: Any, turns: Any) -> Any:
+    def earlier(self, state: Any, other: Any, worker: Any, doppler_cycles: Any) -> Any:
         """The channel as it was some time before, where it does not move by itself.
 
-        rho h + sqrt(1 - rho^2) e with rho = J0(2 pi turns) and e an independent draw: waves from
+        rho h + sqrt(1 - rho^2) e with rho = J0(2 pi f_d t) and e an independent draw: waves from
         all around (Jakes).
 
         Args:
             state: of `draw`.
             other: of `draw`, of another realisation.
             worker: int32 scalar.
-            turns: f_d t, periods of the largest Doppler shift; float32 scalar.
+            doppler_cycles: f_d t, periods of the largest Doppler shift; float32 scalar.
 
         Returns:
             As `response`.
         """
-        return aged(self.response(state, worker), self.response(other, worker), turns)
+        return aged(self.response(state, worker), self.response(other, worker), doppler_cycles)
 
     def propagate(self, state: Any, worker: Any, symbols: Any) -> Any:
         """What arrives of one worker's symbols, without noise.
@@ -155,9 +168,11 @@ class Fading(ABC):
         never while tracing.
         """
         law = self.settings.law
-        if law is None:
-            raise NotImplementedError(f"{type(self).__name__} has neither a law nor `laws`.")
-        return [law] * self.workers
+        if law is not None:
+            return [law] * self.workers
+        if self._drawn_laws is None:
+            self._drawn_laws = drawn_laws(self)
+        return self._drawn_laws
 
     def powers(self) -> list[float]:
         """E|h|^2 on one antenna (mean over antennas, elements, realisations), one a worker.
@@ -168,9 +183,30 @@ class Fading(ABC):
         return [1.0] * self.workers
 
 
-def aged(response: Any, innovation: Any, turns: Any) -> Any:
-    """rho h + sqrt(1 - rho^2) e, rho = J0(2 pi turns), of complex tensors h and e of one shape."""
-    rho = tf.math.special.bessel_j0(2 * math.pi * tf.cast(turns, tf.float32))
+def drawn_laws(fading: Fading, draws: int = 256) -> list[GainLaw]:
+    """`Empirical` laws of |w^H h|^2, w = 1/sqrt(M), of all workers, from draws of `response`."""
+    carriers = len(fading.grid.frequencies_hz)
+    some = np.unique(np.linspace(0, carriers - 1, min(carriers, 16)).round().astype(int))
+
+    @tf.function(autograph=False)
+    def gains(realisation: Any) -> Any:
+        state = fading.draw(realisation, tf.constant(1.0))
+
+        def of_worker(worker: Any) -> Any:
+            response = tf.gather(fading.response(state, worker), some, axis=1)
+            beam = tf.reduce_sum(response, axis=0)
+            return tf.square(tf.abs(beam)) / fading.settings.antennas
+
+        return tf.map_fn(of_worker, tf.range(fading.workers), fn_output_signature=tf.float32)
+
+    with tf.init_scope():
+        samples = np.stack([gains(tf.constant(UNSEEN + i, tf.int64)).numpy() for i in range(draws)])
+    return [Empirical(samples[:, worker]) for worker in range(fading.workers)]
+
+
+def aged(response: Any, innovation: Any, doppler_cycles: Any) -> Any:
+    """rho h + sqrt(1 - rho^2) e, rho = J0(2 pi f_d t), of tensors h and e of one shape."""
+    rho = tf.math.special.bessel_j0(2 * math.pi * tf.cast(doppler_cycles, tf.float32))
     rest = tf.sqrt(1 - tf.square(rho))
     return tf.cast(rho, response.dtype) * response + tf.cast(rest, response.dtype) * innovation
 

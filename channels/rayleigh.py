@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -15,9 +15,6 @@ from laser_phy.channels.grid import Grid
 from laser_phy.core.lazy import tf
 from laser_phy.core.settings import setting
 
-if TYPE_CHECKING:
-    from laser_phy.channels.rician import Rician
-
 
 class Rayleigh(Channel):
     """h ~ CN(0, 1) from Sionna's RayleighBlockFading, constant within a round (slow fading)."""
@@ -28,7 +25,7 @@ class Rayleigh(Channel):
 
     @model_validator(mode="after")
     def _has_an_impulse_response(self) -> Self:
-        refuse_time_blocks(self)
+        refuse_time_blocks(self.domain, self.blocks)
         return self
 
     @property
@@ -36,19 +33,19 @@ class Rayleigh(Channel):
         return RicianLaw(0.0)
 
     def build(self, grid: Grid, key: int, workers: int) -> RayleighFading:
-        return RayleighFading(grid, key, self, workers)
+        return RayleighFading(grid, key, self, workers, self.blocks)
 
 
-def refuse_time_blocks(settings: Rayleigh | Rician) -> None:
+def refuse_time_blocks(domain: str, blocks: int) -> None:
     """Blocks of independent subcarriers are no impulse response.
 
     Raises:
         ValueError: more than one block with `domain: time`.
     """
-    if settings.domain == "time" and settings.blocks > 1:
+    if domain == "time" and blocks > 1:
         raise ValueError(
             "domain time needs a channel with an impulse response, which independent blocks of "
-            f"subcarriers have not; got blocks {settings.blocks}. Write blocks: 1, or domain: "
+            f"subcarriers have not; got blocks {blocks}. Write blocks: 1, or domain: "
             "frequency."
         )
 
@@ -56,17 +53,17 @@ def refuse_time_blocks(settings: Rayleigh | Rician) -> None:
 class RayleighFading(Fading):
     """One draw of Sionna's block a worker and realisation, its batch the coherence blocks."""
 
-    def __init__(self, grid: Grid, key: int, settings: Rayleigh | Rician, workers: int) -> None:
+    def __init__(self, grid: Grid, key: int, settings: Channel, workers: int, blocks: int) -> None:
         from sionna.phy.channel import RayleighBlockFading
 
         super().__init__(grid, key, settings, workers)
         randomness.prepare()
-        self._blocks = settings.blocks
+        self._blocks = blocks
         self._fading = RayleighBlockFading(
             num_rx=1, num_rx_ant=settings.antennas, num_tx=1, num_tx_ant=1
         )
         carriers = len(grid.frequencies_hz)
-        self._block_of = np.arange(carriers) * settings.blocks // carriers  # [subcarrier]
+        self._block_of = np.arange(carriers) * blocks // carriers  # [subcarrier]
 
     def response(self, state: Any, worker: Any) -> Any:
         realisation, _ = state

@@ -32,7 +32,7 @@ class Rician(Channel):
 
     @model_validator(mode="after")
     def _has_an_impulse_response(self) -> Self:
-        refuse_time_blocks(self)
+        refuse_time_blocks(self.domain, self.blocks)
         return self
 
     @property
@@ -56,21 +56,21 @@ class RicianFading(Fading):
 
     def __init__(self, grid: Grid, key: int, settings: Rician, workers: int) -> None:
         super().__init__(grid, key, settings, workers)
-        self._scattered = RayleighFading(grid, key, settings, workers)
+        self._scattered = RayleighFading(grid, key, settings, workers, settings.blocks)
 
     def response(self, state: Any, worker: Any) -> Any:
         scattered, phase = self._draws(state, worker)
         return self._sum(phase, scattered)
 
-    def earlier(self, state: Any, other: Any, worker: Any, turns: Any) -> Any:
+    def earlier(self, state: Any, other: Any, worker: Any, doppler_cycles: Any) -> Any:
         """The specular wave comes from one direction: it keeps its power and turns by
-        2 pi turns cos(angle), the angle between it and the motion uniform and drawn anew. Only what
+        2 pi f_d t cos(angle), the angle between it and the motion uniform and drawn anew. Only what
         is around it decorrelates. The mean over angles of the correlation is J0 for both.
         """
         scattered, phase = self._draws(state, worker)
         fresh, angle = self._draws(other, worker)
-        turned = phase - 2 * math.pi * tf.cast(turns, tf.float32) * tf.cos(angle)
-        return self._sum(turned, aged(scattered, fresh, turns))
+        turned = phase - 2 * math.pi * tf.cast(doppler_cycles, tf.float32) * tf.cos(angle)
+        return self._sum(turned, aged(scattered, fresh, doppler_cycles))
 
     def _draws(self, state: Any, worker: Any) -> tuple[Any, Any]:
         """Gains around the specular component [antenna, time * subcarrier], and its phase."""

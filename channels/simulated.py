@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laser_phy.channels.base import UNSEEN
 from laser_phy.channels.gain_law import Empirical, GainLaw
 from laser_phy.channels.grid import Grid
 from laser_phy.core.lazy import tf
@@ -17,7 +18,6 @@ DRAWS = 64
 PLACES = 32  # a draw is looked at in
 CARRIERS = 16
 STRIDE_WAVELENGTHS = 17.3  # between two places: far apart for fading, and no multiple of one
-FIRST = 3 * 2**40  # realisations that no training reaches
 
 
 def simulated_laws(fading: PathFading, workers: int, draws: int = DRAWS) -> list[GainLaw]:
@@ -47,5 +47,5 @@ def simulated_laws(fading: PathFading, workers: int, draws: int = DRAWS) -> list
 
         return tf.map_fn(of_worker, tf.range(workers), fn_output_signature=tf.float32)
 
-    samples = np.stack([gains(tf.constant(FIRST + i, tf.int64)).numpy() for i in range(draws)])
+    samples = np.stack([gains(tf.constant(UNSEEN + i, tf.int64)).numpy() for i in range(draws)])
     return [Empirical(samples[:, worker]) for worker in range(workers)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 from pydantic import model_validator
 
 from laser_phy.channels.antenna_array import WithArray
 from laser_phy.channels.cir import RecordedFading
 from laser_phy.channels.grid import Grid
 from laser_phy.channels.recording import Recording, load, save
+from laser_phy.core.cache import cache_folder
+from laser_phy.core.files import replace_whole
 from laser_phy.core.settings import setting
 
 Position = tuple[float, float, float]
@@ -79,13 +79,6 @@ class Site(WithArray):
         return cache_folder() / f"site-{digest}.npz"
 
 
-def cache_folder() -> Path:
-    """LASER_PHY_CACHE, or `laser_phy` in the user's cache folder."""
-    if folder := os.environ.get("LASER_PHY_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "laser_phy"
-
-
 def traced(site: Site, workers: int) -> Recording:
     """The paths of a site, from the cache or from Sionna RT."""
     file = site.cache_file(workers)
@@ -93,32 +86,12 @@ def traced(site: Site, workers: int) -> Recording:
         return load(str(file))
     from laser_phy.channels.tracing import trace_apart
 
+    # whole or not at all, whoever else traces the same site
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{os.getpid()}-{file.name}")
-    trace_apart(site, workers, unfinished)
-    unfinished.replace(file)  # whole or not at all, whoever else traces the same site
+    replace_whole(file, lambda unfinished: trace_apart(site.to_config(), workers, unfinished))
     return load(str(file))
 
 
 def save_site(site: Site, workers: int, path: str | Path) -> None:
     """Trace a site and write its impulse responses to a file that `cir` reads."""
     save(traced(site, workers), path)
-
-
-def candidates(site: Site, workers: int, attempt: int) -> np.ndarray:
-    """Places [candidate, 3] to try for workers, new ones in every attempt."""
-    if site.placement == "given":
-        return np.asarray(site.worker_positions_m, float)[:workers]
-    many = 4 * workers
-    generator = np.random.default_rng([site.placement_seed, attempt])
-    if site.placement == "circle":
-        # From each of K equal sectors in turn, in random order within it on later attempts.
-        jitter = generator.uniform(size=(4, workers)) if attempt else np.arange(4)[:, None] / 4
-        angle = (np.arange(workers) + jitter).ravel() * 2 * np.pi / workers
-        radius = np.full(many, site.radius_m)
-    else:
-        angle = generator.uniform(0, 2 * np.pi, many)
-        radius = site.radius_m * np.sqrt(generator.uniform(size=many))
-    x, y, _ = site.server_position_m
-    height = np.full(many, site.worker_height_m)
-    return np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle), height], axis=1)

@@ -11,13 +11,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from laser_phy.channels.recording import Recording, save
-from laser_phy.channels.site import Site, candidates
 
 ATTEMPTS = 8
 SAMPLES = 1_000_000  # rays the server sends out to find paths with
@@ -27,14 +28,19 @@ class NoLlvm(RuntimeError):
     """Sionna RT does not find LLVM."""
 
 
-def trace_apart(site: Site, workers: int, file: Path) -> None:
+def trace_apart(site: Mapping[str, Any], workers: int, file: Path) -> None:
     """Trace a site in a process of its own, which writes the recording to `file`.
+
+    Args:
+        site: settings of the channel, as `to_config` gives them.
+        workers: how many links.
+        file: that is written.
 
     Raises:
         NoLlvm: Sionna RT cannot run.
         ValueError: the scene is unknown, or no path reaches the workers.
     """
-    order = json.dumps({"site": site.to_config(), "workers": workers, "file": str(file)})
+    order = json.dumps({"site": dict(site), "workers": workers, "file": str(file)})
     done = subprocess.run(
         [sys.executable, "-m", "laser_phy.channels.tracing"],
         input=order,
@@ -69,8 +75,12 @@ def ray_tracer() -> Any:
 REFUSALS = {3: NoLlvm, 4: ValueError}  # exit status -> what it means
 
 
-def trace(site: Site, workers: int) -> Recording:
+def trace(site: Any, workers: int) -> Recording:
     """Place the workers and trace their paths.
+
+    Args:
+        site: the fields of the channel `site`.
+        workers: how many links.
 
     Raises:
         NoLlvm: Sionna RT cannot run.
@@ -102,6 +112,25 @@ def trace(site: Site, workers: int) -> Recording:
     return _stack(found[:workers], site.carrier_hz)
 
 
+def candidates(site: Any, workers: int, attempt: int) -> np.ndarray:
+    """Places [candidate, 3] to try for workers, new ones in every attempt."""
+    if site.placement == "given":
+        return np.asarray(site.worker_positions_m, float)[:workers]
+    many = 4 * workers
+    generator = np.random.default_rng([site.placement_seed, attempt])
+    if site.placement == "circle":
+        # From each of K equal sectors in turn, in random order within it on later attempts.
+        jitter = generator.uniform(size=(4, workers)) if attempt else np.arange(4)[:, None] / 4
+        angle = (np.arange(workers) + jitter).ravel() * 2 * np.pi / workers
+        radius = np.full(many, site.radius_m)
+    else:
+        angle = generator.uniform(0, 2 * np.pi, many)
+        radius = site.radius_m * np.sqrt(generator.uniform(size=many))
+    x, y, _ = site.server_position_m
+    height = np.full(many, site.worker_height_m)
+    return np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle), height], axis=1)
+
+
 def _scene_file(rt: Any, name: str) -> str:
     if name.endswith(".xml"):
         return name
@@ -122,7 +151,7 @@ def _array(rt: Any, rows: int, columns: int) -> Any:
     )
 
 
-def _links(rt: Any, scene: Any, site: Site, places: np.ndarray) -> list[Recording]:
+def _links(rt: Any, scene: Any, site: Any, places: np.ndarray) -> list[Recording]:
     """One recording [1, antenna, path] for each place that a path reaches, in their order."""
     for name in list(scene.receivers):
         scene.remove(name)
@@ -180,7 +209,7 @@ def main() -> None:
     """Read an order of `trace_apart` from the standard input, and carry it out."""
     order = json.loads(sys.stdin.read())
     try:
-        recording = trace(Site.from_config(order["site"]), order["workers"])
+        recording = trace(SimpleNamespace(**order["site"]), order["workers"])
     except tuple(REFUSALS.values()) as error:
         print(error, file=sys.stderr)
         sys.exit(next(code for code, kind in REFUSALS.items() if isinstance(error, kind)))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from laser_phy.callbacks.line_figure import Panel, draw
 from laser_phy.compressors.matrix_view import square_split
-from laser_phy.core import tables
+from laser_phy.core import files
 from laser_phy.theory import top_energy
 
 
@@ -86,7 +86,7 @@ class GradientSpectrum(keras.callbacks.Callback):
         self.rows[:] = [row for row in self.rows if row["epoch"] < epoch]
         if self._csv is not None:
             self._csv.parent.mkdir(parents=True, exist_ok=True)
-            kept = tables.keep(self._csv, lambda row: int(row["epoch"]) < epoch)
+            kept = files.keep_rows(self._csv, lambda row: int(row["epoch"]) < epoch)
             self.rows[:] = [{k: float(v) for k, v in row.items()} for row in kept] or self.rows
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -99,7 +99,7 @@ class GradientSpectrum(keras.callbacks.Callback):
             row[path] = top_energy(gradient.reshape(square_split(gradient.shape)), self.top)
         self.rows.append(row)
         if self._csv is not None:
-            tables.append(self._csv, [row])
+            files.append_rows(self._csv, [row])
         if self._picture is not None:
             self.plot(self._picture)
 

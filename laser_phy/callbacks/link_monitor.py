@@ -11,7 +11,7 @@ import numpy as np
 from laser_phy.callbacks.line_figure import Panel, draw
 from laser_phy.callbacks.link_callback import LinkCallback
 from laser_phy.callbacks.tensorboard_events import Events
-from laser_phy.core import tables
+from laser_phy.core import files
 from laser_phy.training.metrics import TRACE_ROUNDS
 
 Rows = list[dict[str, float]]
@@ -88,7 +88,7 @@ class LinkMonitor(LinkCallback):
         self.rows[:] = [row for row in self.rows if row[key] < first]
         if self._csv is not None:
             self._csv.parent.mkdir(parents=True, exist_ok=True)
-            tables.keep(self._csv, lambda row: int(row[key]) < first)
+            files.keep_rows(self._csv, lambda row: int(row[key]) < first)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # batch counts rounds, and jumps by steps_per_execution; the counter of the link is not
@@ -119,7 +119,7 @@ class LinkMonitor(LinkCallback):
     def _hand_on(self, rows: Rows) -> None:
         (self._on_rounds or self.rows.extend)(rows)
         if self._csv is not None:
-            tables.append(self._csv, rows)
+            files.append_rows(self._csv, rows)
         if self._events is not None:
             self._events.scalars(rows, self.per)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from laser_phy.compressors.base import Compressor, Message, Shapes, Tensors, norms
 from laser_phy.compressors.error_feedback import FeedbackCodec
+from laser_phy.core.contract import check_shape
 from laser_phy.core.lazy import tf
 
 
@@ -58,7 +59,10 @@ class VectorCodec(FeedbackCodec):
         self, phase: int, gradients: Tensors, memory: Any, state: Tensors
     ) -> tuple[Message, Any]:
         sources = self.sources(gradients, memory)
-        blocks = [self.settings.compress(source) for source in sources]
+        what, blocks = "what `compress` gives", []
+        for source, size in zip(sources, self.phases[0], strict=True):
+            block = self.settings.compress(source)
+            blocks.append(check_shape(self.settings, what, block, [size], "float32"))
         memory = self.remains(sources, self._decompressed(blocks))
         return self.pack(blocks, norms(sources)), memory
 
@@ -66,7 +70,8 @@ class VectorCodec(FeedbackCodec):
         return self.shaped(self._decompressed(tf.split(reals, self.phases[0]))), state
 
     def _decompressed(self, blocks: Tensors) -> Tensors:
-        return [
-            self.settings.decompress(block, size)
-            for block, size in zip(blocks, self.sizes, strict=True)
-        ]
+        what, whole = "what `decompress` gives", []
+        for block, size in zip(blocks, self.sizes, strict=True):
+            vector = self.settings.decompress(block, size)
+            whole.append(check_shape(self.settings, what, vector, [size], "float32"))
+        return whole

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laser_phy.core.errors import Refusal
 from laser_phy.core.kinds import Kind
-
-if TYPE_CHECKING:
-    from laser_phy.data.tokenizers import Tokenizer
 
 Array = NDArray[Any]
 Modality = Literal["image", "text"]
@@ -26,6 +23,20 @@ Sampler = Callable[[Array, Array], Fetch]
 
 class DataError(Refusal):
     """Data that cannot be read or cannot be used as asked; the message says what to do."""
+
+
+class Tokenizer(Protocol):
+    """Text to tokens and back, once it is trained."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens; they are 0 to this minus one."""
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Tokens [position] of a text."""
+
+    def decode(self, tokens: Any) -> str:
+        """Text of tokens [position]; broken characters at the ends become replacement marks."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.cache import cache_folder
+from laser_phy.core.files import write_whole
 from laser_phy.core.kinds import Family, Kind
 from laser_phy.core.settings import setting
-from laser_phy.data.base import DataError
+from laser_phy.data.base import DataError, Tokenizer
 
 _PIECE = 1 << 20  # characters that are encoded at a time
 _SMALLEST = 256  # every byte is a token, so that any text can be encoded
-
-
-class Tokenizer(Protocol):
-    """Text to tokens and back, once it is trained."""
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of tokens; they are 0 to this minus one."""
-
-    def encode(self, text: str) -> NDArray[np.int32]:
-        """Tokens [position] of a text."""
-
-    def decode(self, tokens: Any) -> str:
-        """Text of tokens [position]; broken characters at the ends become replacement marks."""
 
 
 class ByteTokenizer:
@@ -114,14 +101,14 @@ class Bpe(TokenizerSettings):
         if self.path is not None:
             return _stored(Path(self.path).expanduser())
         what = f"{library.__version__}/{self.vocabulary}/".encode() + text.encode("utf-8")
-        kept = _cache() / f"bpe-{hashlib.sha256(what).hexdigest()[:32]}.json"
-        if kept.is_file():
+        cached = cache_folder() / f"bpe-{hashlib.sha256(what).hexdigest()[:32]}.json"
+        if cached.is_file():
             try:
-                return BpeTokenizer(kept.read_text("utf-8"))
+                return BpeTokenizer(cached.read_text("utf-8"))
             except Exception:  # the library raises a bare Exception; a broken cache is made anew
-                kept.unlink(missing_ok=True)
+                cached.unlink(missing_ok=True)
         state = _train(text, self.vocabulary)
-        _keep(kept, state)
+        _keep(cached, state)
         return BpeTokenizer(state)
 
 
@@ -180,19 +167,8 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "laser_phy"
-
-
 def _keep(path: Path, state: str) -> None:
     """Write whole or not at all; a cache that cannot be written only costs time."""
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, delete=False
-        ) as file:
-            file.write(state)
-        os.replace(file.name, path)
-    except OSError:
-        return
+        write_whole(path, state)

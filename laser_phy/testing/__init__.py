@@ -8,6 +8,7 @@
 Each raises AssertionError with a sentence that names the kind, the rule and what was seen.
 """
 
+from laser_phy.testing.channels import check_channel
 from laser_phy.testing.compressors import check_compressor
 from laser_phy.testing.power import check_allocation, check_participation, check_schedule
 from laser_phy.testing.power_control import check_power_control
@@ -15,6 +16,7 @@ from laser_phy.testing.receivers import check_receiver
 
 __all__ = [
     "check_allocation",
+    "check_channel",
     "check_compressor",
     "check_participation",
     "check_power_control",

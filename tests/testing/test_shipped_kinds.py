@@ -2,6 +2,7 @@
 
 import pytest
 
+from laser_phy.channels import Awgn, Cdl, Cir, Ideal, Rayleigh, Rician, Tdl, Umi
 from laser_phy.core.kinds import Kind
 from laser_phy.power import ALLOCATIONS
 from laser_phy.power.schedule import KINDS as SCHEDULES
@@ -11,6 +12,7 @@ from laser_phy.receivers import KINDS as RECEIVERS
 from laser_phy.receivers import Energy, Lmmse, Scale
 from laser_phy.testing import (
     check_allocation,
+    check_channel,
     check_participation,
     check_power_control,
     check_receiver,
@@ -54,3 +56,15 @@ def test_schedules(kind):
 @each(PARTICIPATION)
 def test_participation(kind):
     check_participation(kind)
+
+
+CHANNELS = [
+    Ideal(), Awgn(antennas=2), Rayleigh(), Rayleigh(blocks=4, antennas=2), Rician(),
+    Rician(antennas=3, k_factor_db=3.0), Tdl(), Tdl(profile="D", speed_mps=30.0),
+    Tdl(domain="time"), Cdl(antennas=2), Umi(), Cir(path="street_canyon"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("channel", CHANNELS, ids=repr)
+def test_channels(channel):
+    check_channel(channel)

@@ -91,7 +91,7 @@ BROKEN = [
     ),
     (
         {"compressor": TooLong(error_feedback=False)},
-        "'too_long' broke .* a decoded gradient must be",
+        "'too_long' broke .* `decompress` gives must be",
     ),
     ({"compressor": Underreports()}, "'underreports' broke .* sent_norms must be the norms"),
     ({"power_control": OneFactor()}, r"power_control 'one_factor' broke .* of shape \(1,\)"),

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laser_phy.core import tables
+from laser_phy.core import files
 from laser_phy.core.errors import Refusal, dotted, shown
 from laser_phy.core.files import DiskError, parts, sync, write_whole, writing
 from laser_phy.experiments.run.checkpoints import Checkpoint, Checkpoints
@@ -148,13 +148,13 @@ class RunFolder:
         self.summary.unlink(missing_ok=True)
         for table, key, end in ((self.history, "epoch", epoch), (self.rounds, "round", rounds)):
             with writing(table):
-                tables.keep(table, partial(_is_below, key, end))
+                files.keep_rows(table, partial(_is_below, key, end))
 
     def _lacks(self, state: Mapping[str, Any]) -> str:
         """What the tables lack of what a checkpoint has seen; empty for nothing."""
         numbers = ((self.history, "epoch", "epoch"), (self.rounds, "round", "rounds"))
         for table, key, passed in numbers:
-            seen = [_number(row[key]) for row in tables.whole_rows(table)]
+            seen = [_number(row[key]) for row in files.whole_rows(table)]
             if [number for number in seen if number < state[passed]] != [*range(state[passed])]:
                 return f"{table.name} lacks rows of what it has seen"
         return ""
@@ -171,7 +171,7 @@ class RunFolder:
     def append(self, table: Path, rows: Sequence[Mapping[str, float]]) -> None:
         """Add rows; the first ones give the columns."""
         with writing(table):
-            tables.append(table, rows)
+            files.append_rows(table, rows)
 
     def keep(self, state: Mapping[str, Any], save: Callable[[Path], Any]) -> None:
         """Write a checkpoint, after the rows that it has seen.

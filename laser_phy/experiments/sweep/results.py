@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from laser_phy.core.files import replace_whole, writing
 from laser_phy.experiments.run.console import clock
-from laser_phy.experiments.run.run_folder import FolderError, RunFolder
+from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.experiments.sweep.joining import columns_of, refuse_twice, titles
 from laser_phy.experiments.sweep.plan import Plan, PlannedRun, plan_of
@@ -111,19 +111,14 @@ def write_tables(table: pd.DataFrame, folder: SweepFolder) -> None:
     """`results.parquet` and `results.csv`, each whole or not at all.
 
     Raises:
-        FolderError: the folder cannot be written, or the disk is full.
+        DiskError: the folder cannot be written, or the disk is full.
     """
     for path, write in (
         (folder.parquet, lambda part: table.to_parquet(part, index=False)),
         (folder.csv, lambda part: table.to_csv(part, index=False)),
     ):
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            write(part)
-            os.replace(part, path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise FolderError(f"{path}: cannot be written: {error.strerror or error}.") from None
+        with writing(path):
+            replace_whole(path, write)
 
 
 def _joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
