@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from laser_phy import channels, compressors, power, power_control, receivers
 from laser_phy.core.keras_hook import register_with_keras
 from laser_phy.core.kinds import register
+from laser_phy.core.plugins import load_plugin
 from laser_phy.core.settings import SettingsError
 from laser_phy.phy.csi import Csi
 from laser_phy.phy.ofdm import Ofdm
@@ -65,6 +66,7 @@ __all__ = [
     "channels",
     "compressors",
     "load_model",
+    "load_plugin",
     "load_run",
     "load_sweep",
     "models",

@@ -26,6 +26,7 @@ LAYERS: tuple[set[str], ...] = (
     {"callbacks"},
     {"experiments"},
     {"cli"},
+    {"__main__"},
 )
 """The rooms of the house, from the ground up: each imports lower layers alone, and neighbours on a
 layer do not know each other. Every folder has its place here; there is no rest."""
@@ -169,6 +170,104 @@ def test_experiments_import_one_way() -> None:
             if level(there, INSIDE_EXPERIMENTS) >= level(here, INSIDE_EXPERIMENTS):
                 wrong.append(f"{module} imports {name}")
     assert wrong == []
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module -> modules it imports, wherever the import stands and whatever it is for.
+
+    What a package's face gives on is imported from the module that has it.
+    """
+    every = dict(modules())
+    trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in every.items()}
+    given = {
+        (name, alias.asname or alias.name): (node.module, alias.name)
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    def home(module: str, name: str) -> str:
+        if f"{module}.{name}" in every:
+            return f"{module}.{name}"
+        face = module in every and every[module].name == "__init__.py"
+        further = given.get((module, name)) if face else None
+        return home(*further) if further else module
+
+    found: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        if every[module].name == "__init__.py":  # faces gather what is below them
+            continue
+        goals = found.setdefault(module, set())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                goals |= {home(node.module or "", alias.name) for alias in node.names}
+            elif isinstance(node, ast.Import):
+                goals |= {alias.name for alias in node.names}
+    return {module: goals & set(every) - {module} for module, goals in found.items()}
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of one circle, in order; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return way[way.index(module) :]
+        if module in done:
+            return []
+        for goal in sorted(graph.get(module, ())):
+            if found := walk(goal, [*way, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(graph) if (found := walk(module, []))), [])
+
+
+def test_no_circle_of_files() -> None:
+    assert circle(arrows()) == []
+
+
+def test_no_circle_of_packages() -> None:
+    folders_of: dict[str, set[str]] = {}
+    for module, goals in arrows().items():
+        here = module.rpartition(".")[0]
+        there = {goal.rpartition(".")[0] for goal in goals}
+        # a folder below another is a part of it
+        folders_of.setdefault(here, set()).update(
+            goal for goal in there if not f"{goal}.".startswith(f"{here}.") and goal != "laser_phy"
+        )
+    parts = {
+        here: {goal for goal in goals if not f"{here}.".startswith(f"{goal}.")}
+        for here, goals in folders_of.items()
+    }
+    assert circle(parts) == []
+
+
+LINES, BODY = 300, 40
+
+
+def test_a_file_is_read_in_one_sitting() -> None:
+    long = {
+        module: count
+        for module, file in modules()
+        if (count := len(file.read_text(encoding="utf-8").splitlines())) > LINES
+    }
+    assert long == {}
+
+
+def test_a_body_fits_on_a_screen() -> None:
+    """Lines of a function's body, its docstring aside."""
+    long = {}
+    for module, file in modules():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                count = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+                if count > BODY:
+                    long[f"{module}.{node.name}"] = count
+    assert long == {}
 
 
 def test_sionna_is_imported_in_channels_alone() -> None:

@@ -17,12 +17,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, Union, get_type_hints
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, create_model
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from laser_phy.core.errors import Refusal, tag
 from laser_phy.core.settings import Settings
@@ -145,6 +145,12 @@ class Brought:
 FAMILIES: list[Family] = []
 """All families, in the order of their import."""
 
+DISCOVERERS: list[Callable[[], None]] = []
+"""Called where a name is not known, before that is said: they may register more."""
+
+FAILURES: list[Callable[[], Mapping[str, str]]] = []
+"""What they could not load, and why."""
+
 
 def register(kind: AnyKind, *, family: str | None = None, origin: str | None = None) -> AnyKind:
     """Let scenarios, the command line and saved files find a kind by its name; a decorator too.
@@ -224,11 +230,29 @@ class Open:
 
     def _validate(self, value: Any, shipped: Callable[[Any], Any]) -> Any:
         value = self._as_kind(value)
+        self._discover(value)
         if isinstance(value, self.family.base) and type(value) not in self.family.shipped:
             if type(value) is not self.family.kinds.get(value.name, type(value)):
                 raise ValueError(_taken(self.family, value))
             return value
         return self._adapter().validate_python(value) if self.family.brought else shipped(value)
+
+    def _discover(self, value: Any) -> None:
+        """Look for a name that is not known among what is installed."""
+        name = value.get("name") if isinstance(value, Mapping) else None
+        if not isinstance(name, str) or name in self.family.kinds:
+            return
+        for discover in DISCOVERERS:
+            discover()
+        failed = {who: why for told in FAILURES for who, why in told().items()}
+        if name not in self.family.kinds and failed:
+            known = ", ".join(self.family.kinds)
+            reasons = "; ".join(f"{who} ({why})" for who, why in failed.items())
+            sentence = (
+                f"{self.family.word} cannot be {name!r}. Known: {known}. It may be one of a "
+                f"package that could not be loaded: {reasons}."
+            )
+            raise PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
 
     def _as_kind(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The page of the documentation that has every setting, made from the settings themselves."""
+"""What there is to set and to choose from: the page of every setting, scenarios, kinds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from laser_phy.core.errors import Place, tag
-from laser_phy.experiments.scenario import Scenario
+from laser_phy.core import yaml_source
+from laser_phy.core.errors import Path, Place, dotted, tag
+from laser_phy.experiments.scenario import Scenario, shipped
 
 _INTRODUCTION = """\
 # Settings
@@ -128,3 +129,27 @@ def _choices(annotation: Any) -> Iterator[Any]:
     elif get_origin(annotation) not in (dict, tuple, list):
         for part in get_args(annotation):
             yield from _choices(part)
+
+
+def shipped_descriptions() -> dict[str, str]:
+    """A line about each scenario that ships, by name."""
+    return {
+        name: str(yaml_source.read(text, name).tree.get("description", ""))
+        for name, text in shipped().items()
+    }
+
+
+def kinds_by_field() -> dict[str, list[str]]:
+    """The names that a field may have, by the path of the field, where there is a choice."""
+    return {dotted(path): names for path, names in _with_choice(Scenario, ())}
+
+
+def _with_choice(settings: type[BaseModel], path: Path) -> Iterator[tuple[Path, list[str]]]:
+    for key, field in settings.model_fields.items():
+        place = Place((*path, key), field.annotation, field)
+        if any(place.names):
+            yield place.path, place.names
+        elif place.kinds:
+            yield from _with_choice(place.kinds[0], place.path)
+        elif get_origin(field.annotation) is Literal:
+            yield place.path, list(get_args(field.annotation))

@@ -9,8 +9,8 @@ import tensorflow as tf
 from laser_phy.channels import Cir, Site
 from laser_phy.channels.grid import round_grid
 from laser_phy.channels.recording import Recording, load, save
-from laser_phy.channels.site import candidates, save_site, traced
-from laser_phy.channels.tracing import NoLlvm
+from laser_phy.channels.site import save_site, traced
+from laser_phy.channels.tracing import NoLlvm, candidates
 from laser_phy.phy.ofdm import Ofdm
 
 OFDM = Ofdm(fft_size=64, cyclic_prefix=8, guard_carriers=(3, 2))

@@ -15,8 +15,8 @@ from laser_phy.core import yaml_source as source
 from laser_phy.core.errors import Refusal, nearest
 from laser_phy.core.kinds import Family, Kind
 from laser_phy.core.settings import Settings, SettingsError, setting
-from laser_phy.experiments.catalogue import kinds_by_field, shipped_descriptions
 from laser_phy.experiments.scenario import Scenario, ScenarioError, load_scenario, shipped, to_yaml
+from laser_phy.experiments.settings_docs import kinds_by_field, shipped_descriptions
 
 LEAST = {
     "task": {"dataset": {"name": "digits"}, "model": {"name": "linear"}},

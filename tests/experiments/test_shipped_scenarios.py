@@ -3,8 +3,8 @@
 import pytest
 
 import laser_phy as lp
-from laser_phy.experiments.catalogue import shipped_descriptions
 from laser_phy.experiments.scenario import load_scenario
+from laser_phy.experiments.settings_docs import shipped_descriptions
 
 SHIPPED = sorted(shipped_descriptions())
 OFFLINE = ("digits", "pydocs")

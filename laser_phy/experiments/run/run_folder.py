@@ -4,6 +4,7 @@ scenario.yaml   the resolved scenario
 history.csv     a row an epoch: all logs
 rounds.csv      a row a round: loss and the link's diagnostics
 summary.json    what came out
+kinds.json      of users, where there are some: which, and the hash of the file they are of
 checkpoints/    the last two, to go on from: laser_phy.experiments.run.checkpoints
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 from laser_phy.core import files
 from laser_phy.core.errors import Refusal, dotted, shown
 from laser_phy.core.files import DiskError, parts, sync, write_whole, writing
+from laser_phy.core.plugins import changed, used_by
 from laser_phy.experiments.run.checkpoints import Checkpoint, Checkpoints
 from laser_phy.experiments.scenario import Scenario, ScenarioError, load_scenario, to_yaml
 
@@ -41,6 +43,10 @@ class RunFolder:
     @property
     def scenario(self) -> Path:
         return self.path / "scenario.yaml"
+
+    @property
+    def kinds(self) -> Path:
+        return self.path / "kinds.json"
 
     @property
     def history(self) -> Path:
@@ -118,11 +124,15 @@ class RunFolder:
             FolderError: another scenario's run is there.
             DiskError: it cannot be written.
         """
+        kinds = used_by(scenario)
         if self.scenario.exists():
             self._refuse_another(scenario)
+            self._refuse_other_kinds(kinds)
         for part in parts(self.path):
             part.unlink(missing_ok=True)
         with writing(self.scenario):
+            if kinds:
+                write_whole(self.kinds, json.dumps(kinds, indent=2) + "\n")
             write_whole(self.scenario, to_yaml(scenario))
 
     def _refuse_another(self, scenario: Scenario) -> None:
@@ -139,6 +149,23 @@ class RunFolder:
                 f"--out {self.path}: holds a run of another scenario ({'; '.join(changes[:3])}"
                 f"{'; ...' if len(changes) > 3 else ''}). Give another folder with --out, or "
                 "remove this one."
+            )
+
+    def _refuse_other_kinds(self, kinds: list[dict[str, str | None]]) -> None:
+        """The same kinds that do not ship, or the numbers would be those of two programs."""
+        try:
+            before = json.loads(self.kinds.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise FolderError(
+                f"{self.kinds}: cannot be read ({error}). Give another folder with --out, or "
+                "remove this one."
+            ) from None
+        if problem := changed(before, kinds):
+            raise FolderError(
+                f"--out {self.path}: was begun with {problem}. Bring it back as it was, or give "
+                "another folder with --out, or remove this one."
             )
 
     # ---- tables ----

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from laser_phy.core.plugins import used_by
 from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.run.libraries import versions
 from laser_phy.experiments.run.recorder import Recorder
@@ -21,6 +22,7 @@ def summarise(
     scenario = assembly.scenario
     history = folder.read_rows(folder.history)
     link = recorder.link_means()
+    kinds = used_by(scenario)
     return {
         "name": scenario.name,
         "seed": scenario.seed,
@@ -39,6 +41,7 @@ def summarise(
         "wall_s": round(recorder.wall_s, 3),
         "rounds_per_s": round(recorder.rounds_per_s, 3),
         "versions": versions(),
+        **({"kinds": kinds} if kinds else {}),
     }
 
 

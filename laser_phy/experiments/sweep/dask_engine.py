@@ -18,9 +18,13 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from laser_phy.core.files import replace_whole
+from laser_phy.core.plugins import loaded_files
 from laser_phy.experiments.sweep.engine import Ended, Job, command, cores, environment
 from laser_phy.experiments.sweep.gpus import Gpus
 from laser_phy.experiments.sweep.local_engine import LOG
@@ -76,6 +80,7 @@ class ClusterEngine:
             self.threads,
             os.getcwd(),
             str(self._pulse.file),
+            {file.name: file.read_bytes() for file in loaded_files()},
             key=f"{job.name}-{uuid.uuid4().hex[:8]}",
             resources={GPU: 1} if on_gpus else None,
             pure=False,
@@ -110,7 +115,12 @@ class ClusterEngine:
 
 
 def run_there(
-    folder: str, rounds: int | None, threads: int | None, cwd: str, alive: str
+    folder: str,
+    rounds: int | None,
+    threads: int | None,
+    cwd: str,
+    alive: str,
+    plugins: Mapping[str, bytes],
 ) -> tuple[int | None, str, float]:
     """The task: a run's process on the worker; its exit status, what is wrong if it has none, time.
 
@@ -120,6 +130,7 @@ def run_there(
         threads: of the run.
         cwd: where the sweep was started, for relative paths in the scenario.
         alive: the file that the sweep touches as long as it goes on.
+        plugins: files of kinds that the sweep was given, by name, and what is in them.
     """
     path = Path(folder)
     if not path.is_dir():
@@ -129,7 +140,8 @@ def run_there(
         watch = _Watch(Path(alive))
         if watch.over():
             return None, "the sweep was stopped.", 0.0
-        began, process = time.monotonic(), _child(path, rounds, threads, cwd, gpu)
+        began = time.monotonic()
+        process = _child(path, rounds, threads, cwd, gpu, _placed(path, plugins))
         while process.poll() is None:
             time.sleep(_POLL_S)
             if watch.over():
@@ -138,11 +150,16 @@ def run_there(
 
 
 def _child(
-    path: Path, rounds: int | None, threads: int | None, cwd: str, gpu: str | None
+    path: Path,
+    rounds: int | None,
+    threads: int | None,
+    cwd: str,
+    gpu: str | None,
+    plugins: Sequence[Path],
 ) -> subprocess.Popen[bytes]:
     with (path / LOG).open("ab") as log:
         return subprocess.Popen(
-            command(Job(path.name, path, rounds)),
+            command(Job(path.name, path, rounds), plugins),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -150,6 +167,21 @@ def _child(
             cwd=cwd if os.path.isdir(cwd) else None,
             start_new_session=True,
         )
+
+
+def _placed(path: Path, plugins: Mapping[str, bytes]) -> list[Path]:
+    """The sweep's files of kinds, put into the run's folder: this machine may not see them."""
+    placed = []
+    for name, content in plugins.items():
+        file = path / "plugins" / name
+        file.parent.mkdir(exist_ok=True)
+        replace_whole(file, partial(_fill, content))
+        placed.append(file)
+    return placed
+
+
+def _fill(content: bytes, file: Path) -> None:
+    file.write_bytes(content)
 
 
 class _Pulse:

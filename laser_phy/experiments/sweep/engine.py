@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-import laser_phy
+from laser_phy.core.plugins import loaded_files
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -78,11 +79,13 @@ class Engine(Protocol):
         ...
 
 
-def command(job: Job) -> list[str]:
-    """The process of a job, to be started by this one."""
+def command(job: Job, plugins: Sequence[Path] | None = None) -> list[str]:
+    """The process of a job, to be started by this one, with `plugins`, or those of this one."""
     rounds = [str(job.rounds)] if job.rounds is not None else []
     module = "laser_phy.experiments.sweep.child_process"
-    return [sys.executable, "-m", module, str(os.getpid()), str(job.folder), *rounds]
+    files = loaded_files() if plugins is None else plugins
+    kinds = [f"--plugin={file.resolve()}" for file in files]
+    return [sys.executable, "-m", module, *kinds, str(os.getpid()), str(job.folder), *rounds]
 
 
 def environment(
@@ -90,7 +93,7 @@ def environment(
 ) -> dict[str, str]:
     """The variables of a job's process: threads and GPU it may use, and where this package is."""
     here = dict(os.environ if base is None else base)
-    package = str(Path(laser_phy.__file__).resolve().parent.parent)
+    package = str(Path(str(resources.files("laser_phy"))).resolve().parent)
     paths = [path for path in here.get("PYTHONPATH", "").split(os.pathsep) if path]
     if package not in paths:  # last, where it can hide nothing
         paths.append(package)
