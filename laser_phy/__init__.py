@@ -23,7 +23,7 @@ from laser_phy.phy.ofdm import Ofdm
 from laser_phy.power import Power
 
 if TYPE_CHECKING:
-    from laser_phy import callbacks, models
+    from laser_phy import callbacks, data, models
     from laser_phy.downlink.downlink import Downlink
     from laser_phy.experiments.run.results import load_run
     from laser_phy.experiments.run.runner import run
@@ -44,6 +44,7 @@ _LAZY = {
     "OverTheAir": ("laser_phy.training.over_the_air", "OverTheAir"),
     "Uplink": ("laser_phy.uplink.uplink", "Uplink"),
     "callbacks": ("laser_phy.callbacks", None),
+    "data": ("laser_phy.data", None),
     "load_model": ("laser_phy.training.saving", "load_model"),
     "load_run": ("laser_phy.experiments.run.results", "load_run"),
     "load_sweep": ("laser_phy.experiments.sweep.results", "load_sweep"),
@@ -65,6 +66,7 @@ __all__ = [
     "callbacks",
     "channels",
     "compressors",
+    "data",
     "load_model",
     "load_plugin",
     "load_run",

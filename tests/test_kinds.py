@@ -73,11 +73,11 @@ def breaches(file: Path, names: set[str], classes: set[str]) -> Iterator[str]:
             asked = set().union(*(texts(side) for side in sides)) & names
             if asked and any(asks_for_a_name(side) for side in sides):
                 yield f"line {node.lineno}: {ast.unparse(node)}"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ("isinstance", "issubclass") and len(node.args) == 2:
-                wanted = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
-                if wanted & classes:
-                    yield f"line {node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Call) and len(node.args) == 2:
+            tests = ast.unparse(node.func) in ("isinstance", "issubclass")
+            wanted = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+            if tests and wanted & classes:
+                yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
 def test_nobody_asks_for_a_name_or_a_class(kinds) -> None:

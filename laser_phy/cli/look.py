@@ -159,16 +159,17 @@ def _show_split(settings: Scenario) -> None:
     """Who has which examples, on standard error, where workers differ."""
     from rich.console import Console
 
-    from laser_phy.data import DataError, split
+    from laser_phy.data import DataError, partition_view
     from laser_phy.experiments.run.experiment import load_data
 
-    if not split.is_worth_a_look(settings):
+    if settings.task.partition.equal:
         return
-    if not split.needs_no_download(settings):
+    if settings.task.dataset.with_keras:
         typer.echo("The split over the workers is shown by `run`, which loads the data.", err=True)
         return
     try:
-        Console(stderr=True).print(split.table(load_data(settings)))
+        dealt = load_data(settings)
+        Console(stderr=True).print(partition_view.table(dealt.data, dealt.feed.shards))
     except DataError as error:
         typer.echo(f"The split over the workers cannot be shown yet: {error}", err=True)
 

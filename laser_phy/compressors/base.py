@@ -41,9 +41,11 @@ class Compressor(Kind):
 
     Attributes:
         analog: messages are amplitudes that add up in the air; else bits, decoded without error.
+        compresses: a message is shorter than the gradient, or loses something of it.
     """
 
     analog: ClassVar[bool] = True
+    compresses: ClassVar[bool] = True
 
     def build(self, shapes: Shapes, key: int) -> Codec:
         """The codec for tensors of these shapes; `key` seeds whatever it draws."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from laser_phy.compressors.base import Codec, Compressor, Message, Shapes, Tensors, norms
 from laser_phy.core.lazy import tf
@@ -12,6 +12,7 @@ class Identity(Compressor):
     """x_k = g_k: every tensor is one block (Z-SGD)."""
 
     name: Literal["identity"] = "identity"
+    compresses: ClassVar[bool] = False
 
     def build(self, shapes: Shapes, key: int) -> IdentityCodec:
         return IdentityCodec(shapes, key)

@@ -133,6 +133,15 @@ def used_by(settings: BaseModel) -> list[dict[str, str | None]]:
     return [found[label] for label in sorted(found)]
 
 
+def adopt(settings: BaseModel) -> None:
+    """Register the kinds of a scenario that was given in Python, so that its files can be read."""
+    for kind in _kinds_within(settings):
+        for family in FAMILIES:
+            known = family.kinds.get(kind.name) if isinstance(kind, family.base) else type(kind)
+            if known is not type(kind):
+                family.add(type(kind), f"module {type(kind).__module__}")
+
+
 def changed(before: list[dict[str, str | None]], now: list[dict[str, str | None]]) -> str | None:
     """What of the kinds of a run is not as it was, in words; None if all is."""
     present = {one["kind"]: one for one in now}

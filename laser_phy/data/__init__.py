@@ -14,7 +14,6 @@ from laser_phy.data.feed import Feed
 from laser_phy.data.images import ImageDataset, Normalize
 from laser_phy.data.npz import Npz
 from laser_phy.data.partition import (
-    PARTITIONS,
     AnyPartition,
     ByLabel,
     Dirichlet,
@@ -27,15 +26,14 @@ from laser_phy.data.partition_view import draw_split, label_counts, split_table
 from laser_phy.data.text import Pydocs, TextDataset, TextFile, Wikitext103
 from laser_phy.data.tokenizers import AnyTokenizer, Bpe, Bytes
 
-DATASETS = Family(
+KINDS = Family(
     "dataset", Dataset,
     Digits, Mnist, FashionMnist, Cifar10, Cifar100, Npz, Pydocs, TextFile, Wikitext103,
 )  # fmt: skip
-AnyDataset: Any = DATASETS.field
+AnyDataset: Any = KINDS.field
 
 __all__ = [
-    "DATASETS",
-    "PARTITIONS",
+    "KINDS",
     "AnyAugmentation",
     "AnyDataset",
     "AnyPartition",

@@ -61,8 +61,8 @@ class CropFlip(Augmentation):
         return fetch
 
 
-AUGMENTATIONS = Family("augmentation", Augmentation, CropFlip)
-AnyAugmentation: Any = AUGMENTATIONS.field
+KINDS = Family("augmentation", Augmentation, CropFlip)
+AnyAugmentation: Any = KINDS.field
 
 
 def plain(x: Array, y: Array) -> Fetch:

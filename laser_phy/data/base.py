@@ -13,7 +13,8 @@ from laser_phy.core.errors import Refusal
 from laser_phy.core.kinds import Kind
 
 Array = NDArray[Any]
-Modality = Literal["image", "text"]
+Modality = Literal["image", "text", "array"]
+Target = Literal["class", "token", "labels", "real"]
 Batch = tuple[Any, Any]
 Fetch = Callable[[Any, Any], Batch]
 """`fetch(indices [batch], key [2]) -> (x, y)`: tensors of one batch; the key fixes every draw."""
@@ -43,9 +44,11 @@ class Tokenizer(Protocol):
 class Data:
     """A data set in memory.
 
-    Images: `x_*` is float32 [example, height, width, channel], normalised; `y_*` is int32
-    [example], the class. Text: `x_*` is int32 [sequence, context], the tokens, and `y_*` of the
-    same shape holds the token that follows each.
+    `kind` says what `x_*` is: images, float32 [example, height, width, channel], normalised; text,
+    int32 [sequence, context], the tokens; an array, float32 [example, feature] or, of sequences,
+    [example, step, feature]. `target` says what `y_*` is: `class`, int32 [example]; `token`, int32
+    [sequence, context], what follows each; `labels`, float32 [example, label], 0 or 1; `real`,
+    float32 [example, output].
     """
 
     name: str
@@ -54,14 +57,21 @@ class Data:
     y_train: Array
     x_test: Array
     y_test: Array
-    num_classes: int
-    """Classes of images; size of the vocabulary of text: the logits that a model must give."""
+    num_classes: int = 0
+    """Classes, or size of a vocabulary; 0 where there are none."""
     class_names: tuple[str, ...] = ()
     """Names of the classes, in order; empty where there are none."""
     sampler: Sampler | None = None
     """How a batch is made from training examples; None takes them as they are."""
     tokenizer: Tokenizer | None = None
     """From text to tokens and back."""
+    target: Target = "class"
+    """What there is to learn."""
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a model must give: a logit a class, token or label, or the reals."""
+        return self.num_classes or int(self.y_train.shape[-1])
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -70,9 +80,20 @@ class Data:
 
 
 class Dataset(Kind):
-    """What every kind of data set has."""
+    """What every kind of data set has. A kind writes `load`, and says its `kind`.
 
-    kind: ClassVar[Modality]
+    Attributes:
+        kind: of data that it gives.
+        with_keras: reading it takes Keras.
+    """
+
+    kind: ClassVar[Modality] = "array"
+    with_keras: ClassVar[bool] = False
+
+    @property
+    def kinds(self) -> tuple[Modality, ...]:
+        """What it may turn out to be, once it is read."""
+        return (self.kind,)
 
     def load(self, seed: int = 0) -> Data:
         """Read everything into memory.

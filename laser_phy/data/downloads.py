@@ -17,6 +17,8 @@ _TORONTO = "https://www.cs.toronto.edu/~kriz/"
 class Downloaded(ImageDataset):
     """A data set behind `keras.datasets.<module>.load_data()` and its cache."""
 
+    with_keras: ClassVar[bool] = True
+
     module: ClassVar[str]
     # what to fetch by hand -> where it belongs in Keras' cache
     files: ClassVar[dict[str, str]]

@@ -10,11 +10,23 @@ from pydantic import field_validator
 
 from laser_phy.core.settings import Settings, setting
 from laser_phy.data.augment import AnyAugmentation, CropFlip
-from laser_phy.data.base import Array, Data, DataError, Dataset, Modality, Sampler, evenly_spaced
+from laser_phy.data.base import (
+    Array,
+    Data,
+    DataError,
+    Dataset,
+    Modality,
+    Sampler,
+    Target,
+    evenly_spaced,
+)
 
 
 class Raw(NamedTuple):
-    """Images as they were stored: [example, height, width] or [..., channel], and classes."""
+    """Examples as they were stored, and what is to be learnt of them.
+
+    Images are [example, height, width] or [..., channel], arrays [example, ..., feature].
+    """
 
     x_train: Array
     y_train: Array
@@ -23,6 +35,8 @@ class Raw(NamedTuple):
     class_names: tuple[str, ...] = ()
     white: float = 255.0
     """Pixel value that becomes 1 before normalisation, where pixels are integers."""
+    kind: Modality = "image"
+    target: Target = "class"
 
 
 class Normalize(Settings):
@@ -86,7 +100,7 @@ class ImageDataset(Dataset):
         return min(self.sizes[0], self.train_examples or self.sizes[0])
 
     def load(self, seed: int = 0) -> Data:
-        """Float images [example, height, width, channel], normalised, and their classes.
+        """Float32 examples, normalised, and what is to be learnt of them.
 
         Nothing is drawn: `seed` is not used.
 
@@ -98,18 +112,22 @@ class ImageDataset(Dataset):
         test = evenly_spaced(len(raw.x_test), self.test_examples)
         x_train, x_test = _pixels(raw.x_train[train], raw), _pixels(raw.x_test[test], raw)
         mean, std = self._statistics(x_train)
-        for images in (x_train, x_test):
-            images -= mean
-            images /= std
-        y_train, y_test = raw.y_train.astype(np.int32), raw.y_test.astype(np.int32)
+        for examples in (x_train, x_test):
+            examples -= mean
+            examples /= std
+        classes = raw.target == "class"
+        dtype = np.int32 if classes else np.float32
+        y_train, y_test = raw.y_train.astype(dtype), raw.y_test.astype(dtype)
+        found = int(max(y_train.max(), y_test.max())) + 1 if classes else 0
         return Data(
             name=str(getattr(self, "name", "images")),
-            kind=self.kind,
+            kind=raw.kind,
+            target=raw.target,
             x_train=x_train,
             y_train=y_train[train],
             x_test=x_test,
             y_test=y_test[test],
-            num_classes=len(raw.class_names) or int(max(y_train.max(), y_test.max())) + 1,
+            num_classes=len(raw.class_names) or found,
             class_names=raw.class_names,
             sampler=_augmented(self.augment, -mean / std),
         )
@@ -118,16 +136,19 @@ class ImageDataset(Dataset):
         channels = x_train.shape[-1]
         if self.normalize is not None:
             return self.normalize.per_channel(channels)
-        mean = x_train.mean(axis=(0, 1, 2), dtype=np.float64)
+        mean = x_train.mean(axis=tuple(range(x_train.ndim - 1)), dtype=np.float64)
         # Not `x_train.std`: it would hold the whole data set once more, in float64.
-        square = np.einsum("nhwc,nhwc->c", x_train, x_train, dtype=np.float64)
+        axes = "abcdefgh"[: x_train.ndim - 1] + "z"
+        square = np.einsum(f"{axes},{axes}->z", x_train, x_train, dtype=np.float64)
         std = np.sqrt(np.maximum(square / (x_train.size / channels) - mean**2, 0))
         std[std < 1e-6] = 1.0  # a channel without variation stays as it is
         return mean.astype(np.float32), std.astype(np.float32)
 
 
 def _pixels(images: Array, raw: Raw) -> Array:
-    """A float32 copy [example, height, width, channel]; integers lie between 0 and 1 then."""
+    """A float32 copy; images are [example, height, width, channel], integers between 0 and 1."""
+    if raw.kind == "array":
+        return images.astype(np.float32)
     scale = 1.0 if np.issubdtype(raw.x_train.dtype, np.floating) else 1.0 / raw.white
     pixels = images.astype(np.float32)
     if scale != 1.0:

@@ -16,7 +16,11 @@ _STREAM = 0x5041  # keeps these draws apart from others made from the same seed
 
 
 class Partition(Kind):
-    """A way to deal examples out to workers. No example goes to two workers."""
+    """A way to deal examples out to workers. No example goes to two workers. A kind writes `deal`.
+
+    Attributes:
+        needs_classes: it goes by the examples' classes.
+    """
 
     needs_classes: ClassVar[bool] = False
 
@@ -44,9 +48,10 @@ class Partition(Kind):
             raise DataError(
                 f"workers must be between 1 and the {len(labels)} training examples; got {workers}."
             )
-        return self._split(labels, workers, np.random.default_rng((seed, _STREAM)))
+        return self.deal(labels, workers, np.random.default_rng((seed, _STREAM)))
 
-    def _split(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
+    def deal(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
+        """The examples of each worker, as `split` gives them; all draws are from `rng`."""
         raise NotImplementedError
 
     def smallest_shard(self, examples: int, workers: int) -> int:
@@ -80,7 +85,7 @@ class Iid(_Sized):
     def equal(self) -> bool:
         return self.size_ratio == 1
 
-    def _split(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
+    def deal(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
         order = rng.permutation(len(labels))
         ends = np.cumsum(self.sizes(len(labels), workers))
         return np.split(order[: ends[-1]], ends[:-1])
@@ -99,7 +104,7 @@ class Dirichlet(_Sized):
     alpha: float = setting(0.5, gt=0, le=1e6, unit="concentration")
     """Large: all workers alike (100). Small: few classes a worker (0.1)."""
 
-    def _split(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
+    def deal(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
         classes = _classes(labels, "dirichlet")
         names, counts = np.unique(classes, return_counts=True)
         prior = counts / counts.mean()
@@ -122,7 +127,7 @@ class ByLabel(Partition):
     shards_per_worker: int = setting(2, ge=1, le=65536, unit="pieces")
     """Pieces of each worker: with 2, most workers see two classes."""
 
-    def _split(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
+    def deal(self, labels: Array, workers: int, rng: np.random.Generator) -> Shards:
         classes = _classes(labels, "shards")
         pieces = workers * self.shards_per_worker
         if pieces > len(classes):
@@ -142,8 +147,8 @@ class ByLabel(Partition):
         return examples // (workers * self.shards_per_worker) * self.shards_per_worker
 
 
-PARTITIONS = Family("partition", Partition, Iid, Dirichlet, ByLabel)
-AnyPartition: Any = PARTITIONS.field
+KINDS = Family("partition", Partition, Iid, Dirichlet, ByLabel)
+AnyPartition: Any = KINDS.field
 
 
 def check_batch(smallest: int, batch_size: int, worker: int | None = None) -> None:
@@ -180,7 +185,7 @@ def _classes(labels: Array, name: str) -> Array:
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"partition {name!r} needs one class an example; got labels of type {labels.dtype} "
-            f"and shape {labels.shape}. Text has no classes: write partition: iid."
+            f"and shape {labels.shape}. Without classes write partition: iid."
         )
     return labels
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laser_phy.data.base import Array
+from laser_phy.data.base import Array, Data
 from laser_phy.data.partition import Shards
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def draw_split(
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     workers = np.arange(len(shards))
-    if labels.ndim == 1:
+    if _are_classes(labels):
         counts = label_counts(labels, shards, num_classes)
         colours = mpl.colormaps["viridis" if num_classes > 10 else "tab10"]
         names = class_names or tuple(str(i) for i in range(num_classes))
@@ -104,7 +106,7 @@ def _rows(
 ) -> list[list[str]]:
     """The header, a row a worker."""
     sizes = [[str(worker), str(len(shard))] for worker, shard in enumerate(shards)]
-    if labels.ndim != 1:
+    if not _are_classes(labels):
         return [["worker", "examples"], *sizes]
     names = class_names or tuple(str(i) for i in range(num_classes))
     counts = label_counts(labels, shards, num_classes)
@@ -120,3 +122,26 @@ def _rows(
         ["worker", "examples", *header],
         *(size + cell for size, cell in zip(sizes, cells, strict=True)),
     ]
+
+
+def _are_classes(labels: Array) -> bool:
+    return labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
+
+
+def table(data: Data, shards: Sequence[Array]) -> Table:
+    """A row a worker; arguments as for `draw`."""
+    whole = [shard.astype(np.int64) for shard in shards]
+    return split_table(data.y_train, whole, data.num_classes, data.class_names)
+
+
+def draw(data: Data, shards: Sequence[Array], path: Path) -> None:
+    """Bars, a worker each, in a file.
+
+    Args:
+        data: that is dealt out.
+        shards: the training examples of each worker.
+        path: of the picture.
+    """
+    whole = [shard.astype(np.int64) for shard in shards]
+    figure = draw_split(data.y_train, whole, data.num_classes, data.class_names)
+    figure.savefig(path, dpi=110)

@@ -50,6 +50,7 @@ class TextDataset(Dataset):
             x_test=x_test[kept],
             y_test=y_test[kept],
             num_classes=tokenizer.vocabulary,
+            target="token",
             sampler=random_windows if self.windows == "random" else None,
             tokenizer=tokenizer,
         )

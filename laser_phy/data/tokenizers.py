@@ -64,6 +64,11 @@ class BpeTokenizer:
 class TokenizerSettings(Kind):
     """Settings of a tokenizer."""
 
+    @property
+    def known_vocabulary(self) -> int | None:
+        """Tokens, where that can be told without a text."""
+        return None
+
     def fit(self, text: str) -> Tokenizer:
         """The tokenizer for a training text."""
         raise NotImplementedError
@@ -73,6 +78,10 @@ class Bytes(TokenizerSettings):
     """A token is a byte: 256 tokens, no training, no library."""
 
     name: Literal["bytes"] = "bytes"
+
+    @property
+    def known_vocabulary(self) -> int:
+        return 256
 
     def fit(self, text: str) -> Tokenizer:
         """The tokenizer; `text` is not looked at."""
@@ -90,6 +99,10 @@ class Bpe(TokenizerSettings):
     """Largest number of tokens; a short text may have fewer pairs to join."""
     path: str | None = setting(None, min_length=1, example="tokenizer.json")
     """A trained tokenizer.json to use in the place of training one; null to train."""
+
+    @property
+    def known_vocabulary(self) -> int | None:
+        return self.vocabulary if self.path is None else None
 
     def fit(self, text: str) -> Tokenizer:
         """Train on a text, or read what an earlier training on it gave.
@@ -112,8 +125,8 @@ class Bpe(TokenizerSettings):
         return BpeTokenizer(state)
 
 
-TOKENIZERS = Family("tokenizer", TokenizerSettings, Bytes, Bpe)
-AnyTokenizer: Any = TOKENIZERS.field
+KINDS = Family("tokenizer", TokenizerSettings, Bytes, Bpe)
+AnyTokenizer: Any = KINDS.field
 
 
 def _train(text: str, vocabulary: int) -> str:

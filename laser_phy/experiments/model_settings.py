@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,15 +13,19 @@ from laser_phy.data.base import Data, DataError, Modality
 
 
 class Model(Kind):
-    """What every kind of model has."""
+    """What every kind of model has. A kind writes `create`, and says what it `takes`.
 
-    takes: ClassVar[tuple[Modality, ...]] = ("image",)
+    Attributes:
+        takes: kinds of data that it learns from.
+    """
+
+    takes: ClassVar[tuple[Modality, ...]] = ("image", "array")
 
     def build(self, data: Data, seed: int) -> Any:
-        """The `keras.Model`, with logits for the classes of `data`.
+        """The `keras.Model`, with an output for each class, label, token or real of `data`.
 
         Args:
-            data: gives the shape of an example and the number of classes.
+            data: gives the shape of an example and the number of outputs.
             seed: fixes the initial weights.
 
         Raises:
@@ -31,9 +36,10 @@ class Model(Kind):
                 f"model {getattr(self, 'name', '')!r} learns from {' or '.join(self.takes)} data; "
                 f"data set {data.name!r} is {data.kind}."
             )
-        return self._build(data, seed)
+        return self.create(data, seed)
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
+        """The `keras.Model`, of `data.outputs` outputs; arguments as for `build`."""
         raise NotImplementedError
 
 
@@ -42,10 +48,10 @@ class Linear(Model):
 
     name: Literal["linear"] = "linear"
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
         from laser_phy import models
 
-        return models.linear(data.input_shape, data.num_classes, seed=seed)
+        return models.linear(data.input_shape, data.outputs, seed=seed)
 
 
 class Mlp(Model):
@@ -55,26 +61,25 @@ class Mlp(Model):
     hidden: tuple[int, ...] = setting((128,), unit="units a hidden layer")
     """Units of each hidden layer."""
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
         from laser_phy import models
 
-        return models.mlp(data.input_shape, data.num_classes, hidden=self.hidden, seed=seed)
+        return models.mlp(data.input_shape, data.outputs, hidden=self.hidden, seed=seed)
 
 
 class Resnet18(Model):
     """ResNet18 for small images: 11,173,962 parameters at width 64 with 10 classes."""
 
     name: Literal["resnet18"] = "resnet18"
+    takes: ClassVar[tuple[Modality, ...]] = ("image",)
     width: int = setting(64, ge=1, le=4096, unit="channels of the first stage")
     """Channels of the first of four stages; each further one has twice as many."""
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
         from laser_phy import models
 
         height, width, channels = data.input_shape
-        return models.resnet18(
-            (height, width, channels), data.num_classes, width=self.width, seed=seed
-        )
+        return models.resnet18((height, width, channels), data.outputs, width=self.width, seed=seed)
 
 
 class Gpt(Model):
@@ -95,7 +100,7 @@ class Gpt(Model):
     dropout: float | None = setting(None, ge=0, lt=1, unit="probability")
     """Probability that a value is dropped in training; null: the preset's."""
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
         from laser_phy import models
 
         vocabulary = self.vocabulary or data.num_classes
@@ -122,9 +127,9 @@ class KerasFile(Model):
     name: Literal["keras"] = "keras"
     path: str = setting(min_length=1, example="model.keras")
     """The file that `model.save(path)` wrote."""
-    takes: ClassVar[tuple[Modality, ...]] = ("image", "text")
+    takes: ClassVar[tuple[Modality, ...]] = ("image", "text", "array")
 
-    def _build(self, data: Data, seed: int) -> Any:
+    def create(self, data: Data, seed: int) -> Any:
         import keras
 
         import laser_phy.models.transformer  # noqa: F401  (Keras is to know our layers)
@@ -155,10 +160,10 @@ def _check_fit(model: Any, data: Data, path: Path) -> None:
         )
     output = _output_shape(model, data, path)
     logits = output[-1] if isinstance(output, tuple) else None
-    if logits is None or logits < data.num_classes:
+    if logits is None or logits < data.outputs:
         raise DataError(
             f"{path} gives {logits or output} logits; data set {data.name!r} needs "
-            f"{data.num_classes}, one a class."
+            f"{data.outputs}, one a {data.target.removesuffix('s')}."
         )
 
 
@@ -177,5 +182,23 @@ def _output_shape(model: Any, data: Data, path: Path) -> Any:
     return getattr(output, "shape", output)
 
 
-MODELS = Family("model", Model, Linear, Mlp, Resnet18, Gpt, KerasFile)
-AnyModel: Any = MODELS.field
+class FunctionModel(Model):
+    """A model that a function gives: `(data, seed) -> keras.Model`, of `data.outputs` outputs."""
+
+    takes: ClassVar[tuple[Modality, ...]] = ("image", "text", "array")
+    function: ClassVar[Callable[..., Any]]
+
+    def create(self, data: Data, seed: int) -> Any:
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        model = type(self).function(data, seed, **self.model_dump(exclude={"name"}))
+        if not isinstance(model, keras.Model):
+            raise DataError(
+                f"model {self.name!r} must give a keras.Model; got {type(model).__name__}."
+            )
+        return model
+
+
+KINDS = Family("model", Model, Linear, Mlp, Resnet18, Gpt, KerasFile, of_function=FunctionModel)
+AnyModel: Any = KINDS.field

@@ -190,12 +190,8 @@ def _text(dataset: Any) -> tuple[tuple[int, ...], int] | None:
     """Context and vocabulary of a text, where the settings tell them."""
     if dataset.kind != "text":
         return None
-    tokenizer = dataset.tokenizer
-    if tokenizer.name == "bytes":
-        return (dataset.context,), 256
-    if tokenizer.path is None:
-        return (dataset.context,), tokenizer.vocabulary
-    return None
+    vocabulary = dataset.tokenizer.known_vocabulary
+    return None if vocabulary is None else ((dataset.context,), vocabulary)
 
 
 # ---- the table ----

@@ -97,6 +97,8 @@ def _default(field: FieldInfo) -> str:
 def _yaml(value: Any) -> str:
     if isinstance(value, BaseModel):
         changed = value.model_dump(exclude_defaults=True)
+        if isinstance(changed, str):  # a kind that is written as its name
+            return changed
         name = tag(type(value))
         parts = [f"name: {name}"] if name else []
         parts += [f"{key}: {_yaml(item)}" for key, item in changed.items() if key != "name"]

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from laser_phy.core.settings import Settings, setting
 from laser_phy.data import AnyDataset, AnyPartition, Iid, check_batch
 from laser_phy.experiments.model_settings import AnyModel
+from laser_phy.experiments.objective import AnyNamed
 from laser_phy.experiments.optimizer_settings import AnyOptimizer, Sgd
 from laser_phy.experiments.text_sample import Sample
 
@@ -20,6 +21,12 @@ class Task(Settings):
     """Examples to learn from."""
     model: AnyModel = setting(example="{name: resnet18, width: 16}")
     """The Keras model to train."""
+    loss: AnyNamed | None = setting(None, example="{name: huber, delta: 0.5}")
+    """What is minimised, by Keras' name and with its settings; null: cross-entropy of classes, of
+    tokens or of labels, squared error of reals. Models give logits, and it is told so."""
+    metrics: tuple[AnyNamed, ...] | None = setting(None, example="[mean_absolute_error]")
+    """What is measured, by Keras' names and with their settings; by the first a run is judged.
+    null: accuracy of classes, tokens and labels, absolute error of reals."""
     partition: AnyPartition = setting(Iid())
     """How the training examples are dealt out to the workers."""
     workers: int = setting(16, ge=1, le=65536, unit="workers")
@@ -64,10 +71,11 @@ class Task(Settings):
     @model_validator(mode="after")
     def _model_takes_the_data(self) -> Self:
         dataset, model = self.dataset, self.model
-        if dataset.kind not in model.takes:
+        if not set(dataset.kinds) & set(model.takes):
             raise ValueError(
-                f"model must be one that learns from {dataset.kind} data, as {dataset.name!r} is; "
-                f"got {model.name!r}, which learns from {' or '.join(model.takes)} data."
+                f"model must be one that learns from {' or '.join(dataset.kinds)} data, as "
+                f"{dataset.name!r} is; got {model.name!r}, which learns from "
+                f"{' or '.join(model.takes)} data."
             )
         return self
 
@@ -84,7 +92,7 @@ class Task(Settings):
     def _text_has_no_classes(self) -> Self:
         if self.dataset.kind == "text" and self.partition.needs_classes:
             raise ValueError(
-                f"partition must be iid with text, which has no classes to load_data out; "
+                f"partition must be iid with text, which has no classes to deal out; "
                 f"got {self.partition.name!r}."
             )
         return self

@@ -7,7 +7,7 @@ class with a `_falling`, and its name in `KINDS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -18,7 +18,13 @@ HIGHEST, LOWEST = 5 / 3, 1 / 3
 
 
 class Schedule(Kind):
-    """Settings of a course of the energy."""
+    """Settings of a course of the energy. A kind writes `factors`.
+
+    Attributes:
+        moves: the energy is not the same in all rounds.
+    """
+
+    moves: ClassVar[bool] = True
 
     def factors(self, rounds: int) -> np.ndarray:
         """f(t) = P_t / P for t = 0 to `rounds` - 1, of mean 1.
@@ -44,6 +50,7 @@ class Constant(Schedule):
     """P_t = P."""
 
     name: Literal["constant"] = "constant"
+    moves: ClassVar[bool] = False
 
 
 class _Moving(Schedule):
@@ -62,7 +69,7 @@ class _Moving(Schedule):
         return falling if self.direction == "falling" else falling[::-1]
 
 
-class Linear(_Moving):
+class LinearEnergy(_Moving):
     """P_t = P (1 -+ 2/3 x), x from -1 in the first round to 1 in the last."""
 
     name: Literal["linear"] = "linear"
@@ -89,7 +96,7 @@ class Cosine(_Moving):
         return 1 - (HIGHEST - LOWEST) / 2 * np.sin(np.pi / 2 * position)
 
 
-KINDS = Family("power.schedule", Schedule, Constant, Linear, Step, Cosine)
+KINDS = Family("power.schedule", Schedule, Constant, LinearEnergy, Step, Cosine)
 AnySchedule: Any = KINDS.field
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from laser_phy.data import (
-    PARTITIONS,
     ByLabel,
     DataError,
     Dirichlet,
@@ -19,12 +18,13 @@ from laser_phy.data import (
     label_counts,
     split_table,
 )
+from laser_phy.data.partition import KINDS as FAMILY
 
 LABELS = np.random.default_rng(0).integers(10, size=1003)
-KINDS = [Iid(), Iid(size_ratio=4.0), Dirichlet(), Dirichlet(alpha=0.01, size_ratio=4.0), ByLabel()]
+EACH = [Iid(), Iid(size_ratio=4.0), Dirichlet(), Dirichlet(alpha=0.01, size_ratio=4.0), ByLabel()]
 
 
-@pytest.mark.parametrize("partition", KINDS, ids=repr)
+@pytest.mark.parametrize("partition", EACH, ids=repr)
 @pytest.mark.parametrize("workers", [1, 7, 16])
 def test_contract_of_every_partition(partition, workers: int) -> None:
     shards = partition.split(LABELS, workers, seed=3)
@@ -44,7 +44,7 @@ def test_contract_of_every_partition(partition, workers: int) -> None:
 
 
 def test_the_contract_covers_every_kind() -> None:
-    assert {type(kind) for kind in KINDS} == set(PARTITIONS)
+    assert {type(kind) for kind in EACH} == set(FAMILY)
 
 
 def test_iid_cuts_one_permutation_into_equal_pieces() -> None:

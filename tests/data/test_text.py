@@ -211,5 +211,5 @@ def test_windows_setting_chooses(tmp_path) -> None:
 
 def test_text_has_no_classes_to_split_by() -> None:
     found = Pydocs(context=64).load()
-    with pytest.raises(DataError, match="Text has no classes: write partition: iid"):
+    with pytest.raises(DataError, match="Without classes write partition: iid"):
         Dirichlet().split(found.y_train, 4, seed=0)

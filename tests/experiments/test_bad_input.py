@@ -109,7 +109,7 @@ EDITS = {
     ),
     "misspelt_literal": (
         "{energy_per_round: 10}", "{allocation: unifrom}", 11,
-        "; got 'unifrom' (text); did you mean 'uniform'?",
+        " cannot be 'unifrom'; did you mean 'uniform'?",
     ),
     "unknown_downlink": (
         "seed: 1", "downlink: {name: perfect}", 2, "downlink cannot be 'perfect'. Known: ideal, ",

@@ -17,7 +17,7 @@ from laser_phy.power import (
     Constant,
     Cosine,
     Decoding,
-    Linear,
+    LinearEnergy,
     Optimal,
     Power,
     Step,
@@ -293,7 +293,7 @@ def test_both_factors_share_the_energy_of_a_round():
 
 # ---- over rounds ----
 
-MOVING = [kind(direction=d) for kind in (Linear, Step, Cosine) for d in ("falling", "rising")]
+MOVING = [kind(direction=d) for kind in (LinearEnergy, Step, Cosine) for d in ("falling", "rising")]
 
 
 @pytest.mark.parametrize("schedule", [Constant(), *MOVING], ids=repr)
@@ -321,15 +321,15 @@ def test_schedules_go_from_end_to_end(schedule):
 
 
 def test_a_schedule_outlasts_its_run_at_the_budget_and_wants_a_length():
-    assert Linear().mean_factor(100, 110, 100) == 1.0
+    assert LinearEnergy().mean_factor(100, 110, 100) == 1.0
     with pytest.raises(ValueError, match=r"rounds must be >= 1 \(length of the run\); got 0"):
-        Linear().factors(0)
+        LinearEnergy().factors(0)
 
 
 def test_schedules_are_settings():
     power = Power.from_config({"schedule": {"name": "step", "direction": "rising"}})
     assert power.schedule == Step(direction="rising")
-    assert Power.from_config({"schedule": "linear"}).schedule == Linear()
+    assert Power.from_config({"schedule": "linear"}).schedule == LinearEnergy()
     with pytest.raises(SettingsError, match="direction"):
         Power.from_config({"schedule": {"name": "step", "direction": "up"}})
 
@@ -353,11 +353,11 @@ def test_the_scheduler_moves_the_energy_of_fit(steps):
     model, monitor = tiny(steps_per_execution=steps), lp.callbacks.LinkMonitor(every=1)
     x, y = np.random.default_rng(0).normal(size=(24, 4)), np.arange(24) % 3
     for epochs in (1, 2):  # stopped once, and resumed
-        scheduler = lp.callbacks.PowerScheduler(Linear(), rounds=12)
+        scheduler = lp.callbacks.PowerScheduler(LinearEnergy(), rounds=12)
         model.fit(x, y, batch_size=4, epochs=epochs, initial_epoch=epochs - 1, verbose=0,
                   callbacks=[scheduler, monitor])  # fmt: skip
     spent = np.array([row["energy_max_worker"] for row in monitor.rows])
-    expected = 9 * Linear().factors(12).reshape(-1, steps).mean(axis=1).repeat(steps)
+    expected = 9 * LinearEnergy().factors(12).reshape(-1, steps).mean(axis=1).repeat(steps)
     np.testing.assert_allclose(spent, expected, rtol=1e-5)
     assert spent.mean() == pytest.approx(9.0, rel=1e-6)
 

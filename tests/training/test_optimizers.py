@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from laser_phy.core.settings import SettingsError
-from laser_phy.experiments.learning_rate import Constant, OneCycle, Step
-from laser_phy.experiments.optimizer_settings import Adam, AdamW, Sgd
+from laser_phy.experiments.optimizer_settings import (
+    Adam,
+    AdamW,
+    ConstantRate,
+    OneCycle,
+    Sgd,
+    StepRate,
+)
 from laser_phy.training.optimizers import CoupledSGD, SelectiveAdamW
 
 
@@ -105,18 +111,18 @@ def test_one_cycle_without_warm_up_begins_at_its_peak() -> None:
 
 
 def test_steps_fall_as_their_epoch_begins() -> None:
-    found = rates(Step(epochs=(3, 5), factor=0.1), rounds=60)
+    found = rates(StepRate(epochs=(3, 5), factor=0.1), rounds=60)
     np.testing.assert_allclose(found[:30], 1, atol=1e-5)
     np.testing.assert_allclose(found[30:50], 0.1, atol=1e-5)
     np.testing.assert_allclose(found[50:], 0.01, atol=1e-5)
 
 
 def test_constant_can_be_set_by_callbacks() -> None:
-    optimizer = Adam(schedule=Constant()).build(10, 5)
+    optimizer = Adam(schedule=ConstantRate()).build(10, 5)
     optimizer.learning_rate = 0.5
     assert float(optimizer.learning_rate) == 0.5
 
 
 def test_epochs_of_steps_ascend() -> None:
     with pytest.raises(SettingsError, match=r"epochs must be >= 1 and ascend .* got \[5, 3\]"):
-        Step(epochs=(5, 3))
+        StepRate(epochs=(5, 3))

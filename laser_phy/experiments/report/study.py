@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from laser_phy.core.errors import Refusal
+from laser_phy.core.metric_names import higher_is_better, is_share
 from laser_phy.experiments.report.units import UNITS, name_and_unit, without_unit
 from laser_phy.experiments.sweep.results import RUN, STATUS, SWEEP, Sweep
 from laser_phy.experiments.sweep.run_names import in_short, short_keys
@@ -79,11 +80,11 @@ class Study:
 
     @property
     def scale(self) -> float:
-        return 100.0 if "accuracy" in self.metric else 1.0
+        return 100.0 if is_share(self.metric) else 1.0
 
     @property
     def unit(self) -> str:
-        return " %" if "accuracy" in self.metric else ""
+        return " %" if is_share(self.metric) else ""
 
     @property
     def metric_label(self) -> str:
@@ -248,11 +249,6 @@ def _tuned(runs: pd.DataFrame, column: str, settings: Sequence[str]) -> pd.DataF
     best = means.groupby(others, dropna=False)["score"].agg(better) if others else None
     rows = [means["score"].agg(better)] if best is None else list(best)
     return runs.merge(means.loc[rows, [*others, column]], on=[*others, column], how="inner")
-
-
-def higher_is_better(metric: str) -> bool:
-    """Whether a metric is a gain and no loss."""
-    return not any(word in metric for word in ("loss", "perplexity"))
 
 
 def spread(values: Sequence[float], most: int) -> list[float]:

@@ -13,6 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from laser_phy.core.metric_names import is_share
+
 
 class Progress:
     """Lines for people. Piped to a file there is no live line, and nothing is coloured.
@@ -97,7 +99,7 @@ def test_columns(row: Mapping[str, float]) -> dict[str, str]:
 
 def shown_metric(name: str, value: float) -> str:
     """A metric in the form people read it."""
-    return f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.4g}"
+    return f"{100 * value:.1f} %" if is_share(name) else f"{value:.4g}"
 
 
 def clock(seconds: float) -> str:

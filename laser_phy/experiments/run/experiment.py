@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laser_phy.core.errors import Refusal
+from laser_phy.experiments.objective import judge, loss_of, metrics_of
 from laser_phy.experiments.run.memory import held, in_words
 from laser_phy.experiments.run.variables import load_variables, save_variables
 from laser_phy.experiments.scenario import Scenario
@@ -159,7 +160,7 @@ class Experiment:
     @property
     def metric(self) -> str:
         """Column of the history by which a run is judged."""
-        return "val_perplexity" if self.data.kind == "text" else "val_accuracy"
+        return judge(self.scenario.task.metrics, self.data)
 
     def test(self) -> dict[str, float]:
         """Loss and metrics on the test data, of the weights and of their running mean."""
@@ -191,7 +192,7 @@ class Experiment:
     def _evaluate(self, prefix: str) -> dict[str, float]:
         logs = self.model.evaluate(self._test_batches, verbose=0, return_dict=True)
         row = {f"{prefix}{name}": float(value) for name, value in logs.items()}
-        if self.data.kind == "text":
+        if self.data.target == "token":
             row[f"{prefix}perplexity"] = float(np.exp(row[f"{prefix}loss"]))
         if not math.isfinite(row[f"{prefix}loss"]):  # of such a model any other number is chance
             row = dict.fromkeys(row, math.nan)
@@ -223,8 +224,6 @@ def assemble(scenario: Scenario, dealt: PartitionedData) -> Experiment:
     Raises:
         AssemblyError: parts that do not fit each other.
     """
-    import keras
-
     from laser_phy.downlink.downlink import Downlink
     from laser_phy.training.over_the_air import OverTheAir
     from laser_phy.uplink.uplink import Uplink
@@ -251,8 +250,8 @@ def assemble(scenario: Scenario, dealt: PartitionedData) -> Experiment:
     per_epoch = dealt.feed.rounds_per_epoch
     model.compile(
         optimizer=task.optimizer.build(task.length(per_epoch), per_epoch),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=loss_of(task.loss, dealt.data),
+        metrics=metrics_of(task.metrics, dealt.data),
     )
     steps = task.steps_per_execution or (32 if inner.count_params() < SMALL_MODEL else 1)
     return Experiment(scenario, model, dealt.data, dealt.feed, dealt.dropped, steps)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from laser_phy.core.metric_names import is_share
 from laser_phy.experiments.run.results import Run, load_run
 from laser_phy.experiments.run.run_folder import FolderError, RunFolder
 
@@ -32,7 +33,7 @@ def overview(path: str | Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 3)
     figure.suptitle(_title(run), fontsize=12)
-    _accuracy(axes[0, 0], run)
+    _metric(axes[0, 0], run)
     _loss(axes[1, 0], run)
     snapshot = _snapshot(folder)
     threshold = getattr(run.scenario.uplink.power_control, "threshold", 0.0)
@@ -76,14 +77,14 @@ def _curves(axis: Any, history: pd.DataFrame, curves: dict[str, tuple[str, str]]
     axis.legend(frameon=False, fontsize=8)
 
 
-def _accuracy(axis: Any, run: Run) -> None:
+def _metric(axis: Any, run: Run) -> None:
     metric = run.summary["metric"]["name"].removeprefix("val_")
     curves = {
         metric: ("training, mean over the epoch", BLUE),
         f"val_{metric}": ("test", ORANGE),
         f"ema_val_{metric}": ("test, running mean of the weights", GREEN),
     }
-    percent = 100.0 if "accuracy" in metric else 1.0
+    percent = 100.0 if is_share(metric) else 1.0
     history = run.history.copy()
     for column in curves:
         if column in history:
@@ -103,7 +104,7 @@ def _loss(axis: Any, run: Run) -> None:
         "ema_val_loss": ("test, running mean of the weights", GREEN),
     }
     _curves(axis, run.history, curves)
-    axis.set_ylabel("loss (nats)")
+    axis.set_ylabel("loss")
 
 
 def _none(axis: Any, why: str) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from laser_phy.core.errors import Refusal
 from laser_phy.core.files import write_whole, writing
 from laser_phy.core.lazy_imports import require
-from laser_phy.data import split
-from laser_phy.data.downloads import Downloaded
+from laser_phy.core.plugins import adopt
+from laser_phy.data import partition_view
 from laser_phy.experiments.run import libraries
 from laser_phy.experiments.run.console import Progress
 from laser_phy.experiments.run.folder_lock import locked
@@ -69,6 +69,7 @@ def run(
         raise RunError(f"--rounds must be >= 1 (rounds); got {rounds}.")
     if tensorboard:
         require("tensorboard", "tensorboard", "--tensorboard")
+    adopt(scenario)
     folder = RunFolder(Path(out) if out is not None else Path("runs") / scenario.name)
     command = command or str(folder.scenario)
     folder.make()
@@ -114,13 +115,13 @@ def _train(
     progress.say(f"{scenario.name}: writing to {folder.path}")
     if scenario.expected:
         progress.paragraph(f"Expected: {scenario.expected}.")
-    if isinstance(scenario.task.dataset, Downloaded):  # Keras' own, which loads TensorFlow
+    if scenario.task.dataset.with_keras:  # Keras' own, which loads TensorFlow
         _load_libraries(progress)
     dealt = load_data(scenario)
-    if split.is_worth_a_look(scenario):
-        progress.table(split.table(dealt))
+    if not scenario.task.partition.equal:
+        progress.table(partition_view.table(dealt.data, dealt.feed.shards))
         with writing(folder.split):
-            split.draw(dealt, folder.split)
+            partition_view.draw(dealt.data, dealt.feed.shards, folder.split)
     _load_libraries(progress)
     from laser_phy.experiments.run.recorder import Recorder
     from laser_phy.training.nonfinite_gradients import BadGradientsError
@@ -173,6 +174,7 @@ def _conclude(
     import numpy as np
 
     from laser_phy.experiments.run.summary import summarise
+    from laser_phy.experiments.run.text_sampling import written_text
 
     status = "interrupted" if recorder.cut_short else "done"
     status = "diverged" if recorder.diverged else status
@@ -182,7 +184,7 @@ def _conclude(
     with writing(folder.path):
         if sample is not None and status == "done":
             progress.say("Writing a sample ...")
-            write_whole(folder.sample, sample.write(assembly))
+            write_whole(folder.sample, written_text(sample, assembly))
         np.savez(folder.snapshot, **snapshot)
         write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
 
@@ -202,7 +204,7 @@ def _schedulers(scenario: Scenario, rounds: int) -> list[Any]:
     from laser_phy.callbacks import PowerScheduler
 
     schedule = scenario.uplink.power.schedule
-    return [] if schedule.name == "constant" else [PowerScheduler(schedule, rounds)]
+    return [PowerScheduler(schedule, rounds)] if schedule.moves else []
 
 
 def _load_libraries(progress: Progress) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from laser_phy.core.metric_names import higher_is_better
 from laser_phy.core.plugins import used_by
 from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.run.libraries import versions
@@ -62,5 +63,5 @@ def _metric(history: list[dict[str, float]], name: str, with_ema: bool) -> dict[
 def _final_and_best(history: list[dict[str, float]], column: str) -> dict[str, float]:
     values = [row.get(column, math.nan) for row in history]
     finite = [value for value in values if math.isfinite(value)]
-    best = min if "perplexity" in column else max
+    best = max if higher_is_better(column) else min
     return {"final": values[-1] if values else math.nan, "best": best(finite, default=math.nan)}

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from laser_phy.channels import KINDS as CHANNELS
+from laser_phy.compressors import KINDS as COMPRESSORS
+from laser_phy.core.metric_names import is_share
+
 EXACT_DB = -199.0  # the diagnostics' floor is -200 dB
 _ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 1 a real
 
@@ -41,7 +45,8 @@ def next_steps(
     """
     uplink = scenario["uplink"]
     tries: list[tuple[str, list[str], str]] = []
-    if uplink["compressor"]["name"] != "identity":
+    compressor: Any = COMPRESSORS.kinds.get(uplink["compressor"]["name"])
+    if compressor is None or compressor.compresses:
         change = ["uplink.compressor={name: identity}"]
         tries.append(("uncompressed", change, "the same energy, nothing compressed"))
     else:
@@ -51,7 +56,8 @@ def next_steps(
         more = float(f"{4 * summary['energy_budget']:.3g}")
         change = [f"uplink.power={{energy_per_round: {more:g}}}"]
         tries.append(("4x", change, "four times the energy"))
-    if uplink["channel"]["name"] in ("awgn", "ideal"):
+    channel: Any = CHANNELS.kinds.get(uplink["channel"]["name"])
+    if channel is not None and not channel.fading:
         change = ["uplink.channel=rayleigh", "uplink.power_control=truncated_inversion"]
         tries.append(("rayleigh", change, "over a fading channel"))
     else:
@@ -81,7 +87,7 @@ def _percent(value: float) -> str:
 def _score(name: str, value: float | None) -> str:
     if value is None:
         return "not finite"
-    return _percent(value) if "accuracy" in name else number(value)
+    return _percent(value) if is_share(name) else number(value)
 
 
 def _outcome(summary: Mapping[str, Any]) -> str:
