@@ -51,15 +51,19 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
     """Finds the watched modules as ever, with a loader that registers behind each."""
 
     def __init__(self) -> None:
-        self._left = set(WATCHED)
+        self._asking: set[str] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in self._left:
+        # Every time: who asks where Keras is may not import it, and who imports it asks again.
+        if name not in WATCHED or name in self._asking:
             return None
-        self._left.remove(name)
-        spec = importlib.util.find_spec(name)
+        self._asking.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asking.remove(name)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec

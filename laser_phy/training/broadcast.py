@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from laser_phy.core.loops import in_turn
 from laser_phy.downlink.downlink import Downlink
 from laser_phy.training.worker_models import WorkerModels
 from laser_phy.uplink.diagnostics import with_ratios
@@ -173,16 +174,10 @@ class ModelBroadcast:
         self.models.write("state", worker, own if own_basis else server["state"])
 
     def _over_workers(self, receive: Callable[[Any], _Sums]) -> _Sums:
-        def body(worker: Any, sums: _Sums) -> Any:
-            return worker + 1, _Sums(*[a + b for a, b in zip(sums, receive(worker), strict=True)])
+        def add(worker: Any, sums: _Sums) -> _Sums:
+            return _Sums(*[a + b for a, b in zip(sums, receive(worker), strict=True)])
 
-        return tf.while_loop(
-            lambda worker, _: worker < self.uplink.workers,
-            body,
-            (0, _Sums(*[tf.zeros([])] * 3)),
-            parallel_iterations=1,
-            maximum_iterations=self.uplink.workers,
-        )[1]
+        return in_turn(self.uplink.workers, add, _Sums(*[tf.zeros([])] * 3))
 
     def _values(self, phase: int, reals: Any, sums: _Sums) -> dict[str, Any]:
         """The diagnostics of a broadcast of `reals`."""

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from laser_phy.core.loops import in_turn
+
 Gradients = Callable[[Any, Any], tuple[Any, list[Any]]]
 """`gradients(data, examples) -> (loss, gradients)`: means over the examples of `data`."""
 
@@ -32,15 +34,16 @@ def in_pieces(gradients: Gradients, pieces: int, shapes: Sequence[Sequence[int]]
         return gradients
 
     def mean(data: Any, examples: Any) -> tuple[Any, list[Any]]:
-        def body(i: Any, loss: Any, total: list[Any]) -> tuple[Any, Any, list[Any]]:
+        def body(i: Any, carry: tuple[Any, list[Any]]) -> tuple[Any, list[Any]]:
+            loss, total = carry
             first, last = _bounds(i, examples, pieces)
             share = tf.cast((last - first) / examples, tf.float32)
             more_loss, more = gradients(part(data, first, last), last - first)
             total = [a + share * b for a, b in zip(total, more, strict=True)]
-            return i + 1, loss + share * more_loss, total
+            return loss + share * more_loss, total
 
         zeros = [tf.zeros(shape) for shape in shapes]
-        _, loss, total = _repeat(body, pieces, zeros)
+        loss, total = in_turn(pieces, body, (tf.zeros([]), zeros))
         return loss, total
 
     return mean
@@ -69,16 +72,17 @@ def local_steps(
     def walk(data: Any, examples: Any) -> tuple[Any, list[Any]]:
         start = [tf.identity(variable.value) for variable in variables]
 
-        def body(h: Any, loss: Any, total: list[Any]) -> tuple[Any, Any, list[Any]]:
+        def body(h: Any, carry: tuple[Any, list[Any]]) -> tuple[Any, list[Any]]:
+            loss, total = carry
             first, last = _bounds(h, examples, steps)
             more_loss, more = gradients(part(data, first, last), last - first)
             for variable, gradient in zip(variables, more, strict=True):
                 variable.assign_sub(tf.cast(learning_rate * gradient, variable.dtype))
             total = [a + b for a, b in zip(total, more, strict=True)]
-            return h + 1, loss + more_loss / steps, total
+            return loss + more_loss / steps, total
 
         zeros = [tf.zeros(variable.shape) for variable in variables]
-        _, loss, total = _repeat(body, steps, zeros)
+        loss, total = in_turn(steps, body, (tf.zeros([]), zeros))
         for variable, value in zip(variables, start, strict=True):
             variable.assign(value)
         return loss, total
@@ -89,13 +93,3 @@ def local_steps(
 def _bounds(i: Any, examples: Any, parts: int) -> tuple[Any, Any]:
     """First and last + 1 of the examples in part `i`; sizes differ by one at most."""
     return i * examples // parts, (i + 1) * examples // parts
-
-
-def _repeat(body: Callable[..., Any], times: int, zeros: list[Any]) -> Any:
-    return tf.while_loop(
-        lambda i, *_: i < times,
-        body,
-        (0, tf.zeros([]), zeros),
-        parallel_iterations=1,
-        maximum_iterations=times,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,29 +18,39 @@ class LinkMetrics(keras.metrics.Metric):
 
     One vector variable holds all of them: a metric each would cost more than a small round.
 
+    Serves an epoch, in the graph; and a run, which adds its epochs up on the host and keeps them in
+    checkpoints: `LinkMetrics(names, dtype="float64")` with `add`, `totals` and `restore`.
+
     Args:
         names: diagnostics to report.
         name: of the metric.
+        dtype: of the sums; a float32 loses the rounds of a long run.
 
     Attributes:
         energies: behind the ratios in dB, summed over rounds before the logarithm.
     """
 
-    def __init__(self, names: Sequence[str] = NAMES, name: str = "link") -> None:
-        super().__init__(name=name, dtype="float32")
+    def __init__(
+        self, names: Sequence[str] = NAMES, name: str = "link", dtype: str = "float32"
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
         self.names = tuple(names)
         self.energies = tuple(e for n in self.names for e in RATIOS_DB.get(n, ()))
         sums = len(self.names) + len(self.energies)
         self.rounds, self.sums, self.maxima = (
             # Every replica of a strategy sees the whole round.
-            self.add_variable(shape, "zeros", aggregation="only_first_replica", name=name)
+            self.add_variable(
+                shape, "zeros", aggregation="only_first_replica", name=name, dtype=dtype
+            )
             for name, shape in (("rounds", ()), ("sums", (sums,)), ("maxima", (len(MAXIMA),)))
         )
 
     def update_state(self, diagnostics: dict[str, Any]) -> None:
         self.rounds.assign_add(1.0)
-        self.sums.assign_add(tf.stack([diagnostics[name] for name in self.names + self.energies]))
-        self.maxima.assign(tf.maximum(self.maxima, tf.stack([diagnostics[n] for n in MAXIMA])))
+        values = tf.stack([diagnostics[name] for name in self.names + self.energies])
+        self.sums.assign_add(tf.cast(values, self.dtype))
+        maxima = tf.cast(tf.stack([diagnostics[name] for name in MAXIMA]), self.dtype)
+        self.maxima.assign(tf.maximum(self.maxima, maxima))
 
     def result(self) -> dict[str, Any]:
         sums = dict(zip(self.names + self.energies, tf.unstack(self.sums.value), strict=True))
@@ -52,6 +62,37 @@ class LinkMetrics(keras.metrics.Metric):
             numerator, denominator = RATIOS_DB[name]
             values[name] = ratio_db(sums[numerator], sums[denominator])
         return values
+
+    # ---- over a run ----
+
+    def add(self, other: LinkMetrics) -> None:
+        """Add the rounds that another one of the same names has seen, such as an epoch's."""
+        rounds, sums, maxima = (
+            tf.cast(variable.value, self.dtype)
+            for variable in (other.rounds, other.sums, other.maxima)
+        )
+        self.rounds.assign_add(rounds)
+        self.sums.assign_add(sums)
+        self.maxima.assign(tf.maximum(self.maxima, maxima))
+
+    def totals(self) -> dict[str, float]:
+        """What `restore` takes: sums by name, `max_...` of the maxima, and `rounds`."""
+        sums = dict(zip(self.names + self.energies, self.sums.numpy().tolist(), strict=True))
+        maxima = dict(zip(MAXIMA, self.maxima.numpy().tolist(), strict=True))
+        maxima = {f"max_{name}": value for name, value in maxima.items()}
+        return {**sums, **maxima, "rounds": float(self.rounds.numpy())}
+
+    def restore(self, totals: Mapping[str, float]) -> None:
+        """Go on from `totals`; from nothing where they are empty."""
+        self.rounds.assign(totals.get("rounds", 0.0))
+        self.sums.assign([totals.get(name, 0.0) for name in self.names + self.energies])
+        self.maxima.assign([totals.get(f"max_{name}", 0.0) for name in MAXIMA])
+
+    def means(self) -> dict[str, float]:
+        """`result` as Python numbers; empty before the first round."""
+        if not float(self.rounds.numpy()):
+            return {}
+        return {name: float(value) for name, value in self.result().items()}
 
 
 TRACE_ROUNDS = 256

@@ -40,6 +40,10 @@ ORDERS = {
     "tensorflow in between": (
         "import laser_phy, tensorflow as tf; m = tf.keras.models.load_model(FILE)"
     ),
+    "somebody asks where keras is": (
+        "import laser_phy, importlib.util as u; u.find_spec('keras'); import keras; "
+        "m = keras.saving.load_model(FILE)"
+    ),
     "ours": "import laser_phy as lp; m = lp.load_model(FILE)",
 }
 """Code that reads a file and touches nothing else of the package."""
