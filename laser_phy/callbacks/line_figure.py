@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from laser_phy.core.figures import new_figure
+
 COLUMNS = 3
 MOST = 1000.0  # times the least that an axis shows evenly
 
@@ -25,10 +27,7 @@ def draw(
     Raises:
         ValueError: there is nothing to draw.
     """
-    # Not pyplot: it has state of its own, and looks for a screen.
     import matplotlib.style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     if not rows:
         raise ValueError("there is nothing to draw: no rows yet. Train first.")
@@ -37,8 +36,7 @@ def draw(
     lines = -(-len(panels) // columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context("tableau-colorblind10"):
-        figure = Figure(figsize=(4.4 * columns, 3.2 * lines), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(4.4 * columns, 3.2 * lines)
         axes = figure.subplots(lines, columns, squeeze=False).ravel()
         for axis, panel in zip(axes, panels, strict=False):
             _draw_panel(axis, rows, key, panel)

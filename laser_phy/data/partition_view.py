@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laser_phy.core.figures import new_figure
 from laser_phy.data.base import Array, Data
 from laser_phy.data.partition import Shards
 
@@ -76,10 +77,9 @@ def draw_split(
         A figure of its own, outside pyplot's state; `figure.savefig(path)` writes it.
     """
     import matplotlib as mpl
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = new_figure(8, 4)
     axes = figure.subplots()
     workers = np.arange(len(shards))
     if _are_classes(labels):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from laser_phy.core.figures import BLUE, VERMILION, new_figure
 from laser_phy.core.settings import SettingsError
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.uplink.settings import UplinkSettings
@@ -30,12 +31,8 @@ def channel_pictures(scenario: Scenario, path: str | Path) -> Path:
         scenario: its uplink, number of workers and seed are used.
         path: PNG, SVG or PDF.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     settings, workers = scenario.uplink, scenario.task.workers
-    figure = Figure(figsize=(13, 10.5), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 10.5)
     axes = figure.subplots(3, WORKERS_SHOWN)
     figure.suptitle(
         f"{scenario.name}: {settings.channel.name}, {_antennas(settings)}, CSI "
@@ -175,8 +172,8 @@ def _constellations(axes: Any, settings: UplinkSettings, workers: int, seed: int
     for axis, (title, uplink) in zip(axes, uplinks.items(), strict=True):
         after = reals if uplink is None else uplink(stacked).gradients[0].numpy()
         limit = max(1.6, 1.2 * np.percentile(np.abs(after), 99))
-        axis.scatter(after[0:4000:2], after[1:4000:2], s=3, alpha=0.35, color="#0072B2")
-        axis.scatter([-1, -1, 1, 1], [-1, 1, -1, 1], marker="+", s=60, color="#D55E00")
+        axis.scatter(after[0:4000:2], after[1:4000:2], s=3, alpha=0.35, color=BLUE)
+        axis.scatter([-1, -1, 1, 1], [-1, 1, -1, 1], marker="+", s=60, color=VERMILION)
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("even reals")

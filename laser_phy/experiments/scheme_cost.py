@@ -24,6 +24,7 @@ from laser_phy.compressors import (
     Sketch,
 )
 from laser_phy.core.constants import NOISE_VARIANCE
+from laser_phy.core.numbers import duration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -115,7 +116,8 @@ def schemes(chosen: Compressor | None = None) -> list[Compressor]:
 def scheme_cost(uplink: UplinkSettings, shapes: Shapes, workers: int, chosen: bool = False) -> Cost:
     """What the compressor of `uplink` costs for gradients of these shapes."""
     from laser_phy.channels.grid import round_grid
-    from laser_phy.uplink.diagnostics import CONTROL_ENERGY_PER_BIT, control_bytes
+    from laser_phy.core.constants import CONTROL_ENERGY_PER_BIT
+    from laser_phy.uplink.diagnostics import control_bytes
 
     codec = uplink.compressor.build(shapes, 0)
     modulation = uplink.receiver.modulation()
@@ -217,12 +219,8 @@ def cost_table(rows: Iterable[Cost]) -> Table:
             f"{row.symbols:,.0f}",
             f"{row.energy:.6g}",
             f"{row.symbol_snr_db:.1f}",
-            _duration(row.air_time_s),
+            duration(row.air_time_s),
             f"{row.control_bytes:,} B",
             style="bold" if row.chosen else None,
         )
     return table
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from laser_phy.core.contract import ContractError, sentence_in
 from laser_phy.core.kinds import FAMILIES, Kind
 
 
@@ -65,6 +69,21 @@ class Contract:
         limit = 5 * sigma + spare + 1e-6 * abs(expected)
         seen = f"{mean:.5g} where {expected:.5g} is due, {limit:.2g} apart at most"
         self.holds(rule, abs(mean - expected) <= limit, seen)
+
+    @contextlib.contextmanager
+    def while_running(self) -> Iterator[None]:
+        """Turn what the link itself finds of a broken contract into AssertionError."""
+        try:
+            yield
+        except ContractError as error:
+            sentence: str | None = str(error)
+        except tf.errors.InvalidArgumentError as error:
+            sentence = sentence_in(error)
+            if sentence is None:
+                raise
+        else:
+            return
+        raise AssertionError(f"{self.word} {self.kind.name!r} must keep its contract: {sentence}")
 
     def comes_back(self) -> None:
         """Raise AssertionError unless the kind's settings are given back as they were."""

@@ -115,7 +115,8 @@ def check_compressor(
     for scale in EXTREMES:
         link = NoiselessLink(codec, workers)
         contract.finite(f"gradients of size {scale:g}", *link(gradients(scale)), *link.memories)
-    _check_budget(contract, compressor, shapes, [gradients() for _ in range(2)])
+    with contract.while_running():
+        _check_budget(contract, compressor, shapes, [gradients() for _ in range(2)])
 
 
 def _check_messages(contract: Contract, codec: Codec, gradients: list[list[np.ndarray]]) -> None:

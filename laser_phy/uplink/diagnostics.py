@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from laser_phy.channels import Grid
+from laser_phy.core.constants import FLOOR_DB
 from laser_phy.phy.pilots import PilotEstimates
 from laser_phy.uplink.settings import UplinkSettings
 
@@ -65,13 +66,6 @@ DOWNLINK_NAMES = (
 
 MAXIMA = ("energy_max_worker",)
 """Diagnostics whose maximum over rounds is reported, and not their mean."""
-
-CONTROL_ENERGY_PER_BIT = 2 * math.log(2)
-"""Energy a bit at capacity, in the low-power limit of a real channel with unit noise: 1.39."""
-
-
-FLOOR_DB = -200.0
-"""What an error of exactly nothing is shown as: far below float32's own rounding, and finite."""
 
 
 class LinkMeasurements(NamedTuple):

@@ -163,7 +163,7 @@ def test_a_traced_site_is_kept(cache, monkeypatch, tmp_path):
 
     def trace_apart(site, workers, file):
         calls.append((site, workers))
-        save(recording(links=workers, antennas=site.antennas), file)
+        save(recording(links=workers, antennas=site["antennas"]), file)
 
     monkeypatch.setattr(tracing, "trace_apart", trace_apart)
     site = Site(antennas=2)

@@ -12,7 +12,8 @@ from paths import ROOT
 from rich.console import Console
 
 from laser_phy.cli import main
-from laser_phy.experiments.run.console import Progress, clock
+from laser_phy.core.numbers import clock
+from laser_phy.experiments.run.console import Progress
 from laser_phy.experiments.scenario import load_scenario
 
 

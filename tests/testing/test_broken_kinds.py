@@ -138,7 +138,7 @@ class LearnsWhatIsNot(Receiver):
     [
         (Halves(), "'halves' must be unbiased"),
         (Doubles(), "'doubles' must shrink"),
-        (NotANumber(), "'not_a_number' must give finite numbers for a round"),
+        (NotANumber(), "'not_a_number' must keep .* estimate of the symbols must be finite"),
         (LearnsWhatIsNot(), "'learns_what_is_not' must learn some of heard"),
     ],
 )

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 import laser_phy as lp
+from laser_phy.core.constants import CONTROL_ENERGY_PER_BIT
 from laser_phy.power import ALLOCATIONS as KINDS
 from laser_phy.power import mean_shares
-from laser_phy.uplink.diagnostics import CONTROL_ENERGY_PER_BIT, NAMES
+from laser_phy.uplink.diagnostics import NAMES
 
 SHAPES = [(30, 20), (30, 20), (7,)]
 FADING = [{"name": "rayleigh", "blocks": 16}, {"name": "tdl", "speed_mps": 30.0}]

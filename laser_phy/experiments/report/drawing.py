@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from laser_phy.core.figures import COLOURS, new_figure, plain
 from laser_phy.experiments.run.run_folder import FolderError
 
-# Okabe and Ito's colours, told apart by every kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#777777")
 DASHES = ("-", "--", "-.", ":")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _LOG_FROM = 8.0
@@ -73,19 +71,15 @@ class Picture:
 
 
 def canvas(panels: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Any]]:
-    """A figure and its panels, two beside each other. Not pyplot: it has state of its own, and
-    looks for a screen.
-    """
+    """A figure and its panels, two beside each other."""
     columns = min(panels, 2)
     rows = -(-panels // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width * columns, height * rows)
     axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     for axis in axes[panels:]:
         axis.remove()
     for axis in axes[:panels]:
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
+        plain(axis)
     return figure, axes[:panels]
 
 
@@ -139,3 +133,9 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
     """As many as fit, of the longest label: a letter is 0.065 inches wide, a line and gap 0.6."""
     longest = max(map(len, labels))
     return max(1, min(len(labels), int(width / (0.065 * longest + 0.6))))
+
+
+def label_rows(plots: Sequence[Any], label: str) -> None:
+    """The label of the axis up, at the first panel of every row of two."""
+    for plot in plots[::2]:
+        plot.set_ylabel(label)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from laser_phy.experiments.report.drawing import (
     Picture,
     band,
     canvas,
+    label_rows,
     legend,
     scale_x,
     sentence,
     style,
 )
+from laser_phy.experiments.report.heat_map import heat_map
 from laser_phy.experiments.report.study import Scheme, Study, spread
+from laser_phy.experiments.report.words import score, seeds, told
 from laser_phy.experiments.sweep.results import RUN, SWEEP
 
 _MOST_AXES = 4
 _MOST_PANELS = 4
-_MOST_ALT = 12
 _MANY = 5
 _MOST_ROWS = 40
 
@@ -59,8 +59,8 @@ def metric_against(study: Study, axis: str) -> Picture:
     return Picture(
         f"metric_against_{key.replace('.', '_')}",
         sentence(f"{study.metric_name} against {study.title_of(axis)}"),
-        _seeds(study, "band") + study.missing_lines(axis),
-        _told(f"{study.metric_label} against {study.label(axis)}", said, study.unit),
+        seeds(study, "band") + study.missing_lines(axis),
+        told(f"{study.metric_label} against {study.label(axis)}", said, study.unit),
         figure,
     )
 
@@ -85,7 +85,7 @@ def metric_by_scheme(study: Study) -> Picture:
             plot.plot(scores.mean(), row, **look)
             if axis is None:
                 at = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "size": 7.5}
-                plot.annotate(_score(scores.mean(), study), (scores.mean(), row), **at)
+                plot.annotate(score(scores.mean(), study), (scores.mean(), row), **at)
             plot.hlines(row, scores.min(), scores.max(), color=look["color"], lw=1.5)
             said[row][1].append((name or "one setting", float(scores.mean())))
     plot.set_yticks(range(len(lines)), [line.name for line in lines])
@@ -97,8 +97,8 @@ def metric_by_scheme(study: Study) -> Picture:
     return Picture(
         "metric_by_scheme",
         sentence(f"{study.metric_name} of every scheme"),
-        _seeds(study, "line") + more,
-        _told(f"{study.metric_label} of every scheme", said, study.unit),
+        seeds(study, "line") + more,
+        told(f"{study.metric_label} of every scheme", said, study.unit),
         figure,
     )
 
@@ -128,13 +128,13 @@ def metric_against_air_time(study: Study) -> Picture:
             plot.set_xscale("log")
         plot.set_title(title, fontsize=10)
         plot.set_xlabel("time on the air (s)")
-    _label_rows(plots, study.metric_label.replace(", best epoch", ""))
+    label_rows(plots, study.metric_label.replace(", best epoch", ""))
     legend(figure, plots[0])
     return Picture(
         "metric_against_air_time",
         sentence(f"{study.metric_name.replace(', best epoch', '')} against time on the air"),
-        f"A mark an epoch. {_seeds(study, 'band')}{study.missing_lines(axis)}",
-        _told(f"{study.metric_label} against the time on the air", said, study.unit, "at the end"),
+        f"A mark an epoch. {seeds(study, 'band')}{study.missing_lines(axis)}",
+        told(f"{study.metric_label} against the time on the air", said, study.unit, "at the end"),
         figure,
     )
 
@@ -171,88 +171,9 @@ def nmse_against_snr(study: Study) -> Picture:
         "truth than nothing at all would be; training goes well all the same where errors average "
         f"out over rounds, and where error feedback sends later what was left out now."
         f"{study.missing_lines(axis)}",
-        _told("NMSE of what was sent against the measured uplink SNR", said, " dB"),
+        told("NMSE of what was sent against the measured uplink SNR", said, " dB"),
         figure,
     )
-
-
-def heat_map(study: Study) -> Picture:
-    """Mean score over two axes: two with numbers if there are, else one of them and the schemes."""
-    runs, across = study.runs.copy(), study.numeric[0] if study.numeric else study.named[0]
-    rest = [c for c in (*study.numeric, *study.named) if c != across]
-    if len(study.numeric) >= 2:
-        down = study.numeric[1]
-        groups = list(study.groups(runs, study.named))
-        panels = [(line.name if len(groups) > 1 else "", line.runs) for line in groups]
-    else:
-        down = "scheme"
-        lines = study.lines(across)
-        names = pd.concat([pd.Series(line.name, index=line.runs.index) for line in lines])
-        runs = runs.loc[names.index].assign(scheme=names)
-        panels = [("", runs)]
-    missing = len(panels) - _MOST_PANELS
-    panels = panels[:_MOST_PANELS]
-    rows = runs[down].nunique()
-    figure, plots = canvas(len(panels), height=1.3 + 0.42 * max(rows, 3))
-    low, high = runs["score"].min() * study.scale, runs["score"].max() * study.scale
-    said: list[tuple[str, list[tuple[str, float]]]] = []
-    image: Any = None
-    for plot, (title, part) in zip(plots, panels, strict=True):
-        grid = part.pivot_table(index=down, columns=across, values="score", sort=down != "scheme")
-        grid = grid[sorted(grid.columns)] * study.scale
-        image = plot.imshow(
-            grid,
-            aspect="auto",
-            origin="upper" if down == "scheme" else "lower",
-            vmin=low,
-            vmax=high,
-        )
-        plot.grid(visible=False)
-        plot.set_xticks(range(len(grid.columns)), [_tick(value) for value in grid.columns])
-        plot.set_yticks(range(len(grid.index)), [_tick(value) for value in grid.index])
-        plot.set_title(title, fontsize=10)
-        plot.set_xlabel(study.label(across))
-        _numbers(plot, grid, (low + high) / 2, study)
-        for row in grid.index:
-            name = f"{title} {'' if down == 'scheme' else study.key(down)} {_tick(row)}".strip()
-            said.append((name, [(_tick(x), float(y)) for x, y in grid.loc[row].items()]))
-    _label_rows(plots, "" if down == "scheme" else study.label(down))
-    figure.colorbar(image, ax=plots, label=study.metric_label)
-    other = "scheme" if down == "scheme" else study.title_of(down)
-    more = [study.key(c) for c in rest if c != down and c not in study.named]
-    over = f" Mean over {', '.join(more)}." if more else ""
-    left = f" {len(panels)} of {len(panels) + missing} schemes are drawn." if missing > 0 else ""
-    return Picture(
-        "metric_map",
-        sentence(f"{study.metric_name} over {study.title_of(across)} and {other}"),
-        f"{_seeds(study)}{over}{left}",
-        _told(f"Map of the {study.metric_label}", said, study.unit),
-        figure,
-    )
-
-
-def _label_rows(plots: Sequence[Any], label: str) -> None:
-    """The label of the axis up, at the first panel of every row of two."""
-    for plot in plots[::2]:
-        plot.set_ylabel(label)
-
-
-def _numbers(plot: Any, grid: pd.DataFrame, middle: float, study: Study) -> None:
-    for i, row in enumerate(grid.to_numpy(dtype=float)):
-        for j, value in enumerate(row):
-            if np.isfinite(value):
-                colour = "black" if value > middle else "white"
-                text = _score(value, study)
-                plot.text(j, i, text, ha="center", va="center", color=colour, size=8)
-
-
-def _score(value: float, study: Study) -> str:
-    """In the figure's scale."""
-    return f"{value:.1f}" if study.unit else f"{value:.3g}"
-
-
-def _tick(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _means(line: Scheme, study: Study, column: str) -> pd.DataFrame:
@@ -278,23 +199,3 @@ def _panels(study: Study, epochs: pd.DataFrame, axis: str | None) -> list[tuple[
         return [("", epochs)]
     values = spread(sorted(epochs[axis].unique()), _MOST_PANELS)
     return [(study.said(axis, value), epochs[epochs[axis] == value]) for value in values]
-
-
-def _seeds(study: Study, spread: str = "") -> str:
-    """What was averaged over, and what shows the spread."""
-    if study.seeds < 2:
-        return "One seed."
-    shown = f"; the {spread} goes from the lowest to the highest" if spread else ""
-    return f"Mean over {study.seeds} seeds{shown}."
-
-
-def _told(
-    what: str, said: list[tuple[str, list[tuple[str, float]]]], unit: str, where: str = "at"
-) -> str:
-    """The numbers of a figure in words."""
-    parts = []
-    for name, points in said[:_MOST_ALT]:
-        numbers = ", ".join(f"{y:.3g}{unit} {where} {x}" for x, y in points)
-        parts.append(f"{name}: {numbers}")
-    more = f"; and {len(said) - _MOST_ALT} more lines" if len(said) > _MOST_ALT else ""
-    return f"{sentence(what)}. {'; '.join(parts)}{more}."

@@ -7,14 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from laser_phy.experiments.report.drawing import Picture
-from laser_phy.experiments.report.power_needed import TargetRow
-from laser_phy.experiments.report.scores import ScoreTable
+from laser_phy.experiments.report.power_needed import ScoreTable, TargetRow
 from laser_phy.experiments.report.study import Study
 from laser_phy.experiments.report.units import name_and_unit
 from laser_phy.experiments.sweep.results import RUN, STATUS, SWEEP
@@ -39,7 +39,6 @@ def page(
     scores: ScoreTable | None = None,
 ) -> str:
     """The whole page."""
-    from laser_phy import __version__
 
     text = resources.files("laser_phy.experiments.report").joinpath("page.html").read_text("utf-8")
     template = Environment(
@@ -67,7 +66,7 @@ def page(
         ],
         columns=columns,
         rows=rows,
-        version=__version__,
+        version=version("laser-phy"),
     )
 
 

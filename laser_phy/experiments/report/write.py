@@ -9,8 +9,12 @@ from pathlib import Path
 from laser_phy.core.files import write_whole
 from laser_phy.experiments.report.figures import pictures
 from laser_phy.experiments.report.page import page, score_text
-from laser_phy.experiments.report.power_needed import TargetRow, power_to_reach
-from laser_phy.experiments.report.scores import ScoreTable, score_table
+from laser_phy.experiments.report.power_needed import (
+    ScoreTable,
+    TargetRow,
+    power_to_reach,
+    score_table,
+)
 from laser_phy.experiments.report.study import Score, Study, study_of
 from laser_phy.experiments.run.run_folder import FolderError
 from laser_phy.experiments.sweep.results import load_sweep, write_tables

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from laser_phy.core.metric_names import is_share
+from laser_phy.core.numbers import clock, metric
 
 
 class Progress:
@@ -59,7 +58,7 @@ class Progress:
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """The line of an epoch that ended."""
         tests = [
-            f"{label} {shown_metric(key, row[key])}"
+            f"{label} {metric(key, row[key])}"
             for key, label in test_columns(row).items()
             if key in row
         ]
@@ -95,20 +94,6 @@ def test_columns(row: Mapping[str, float]) -> dict[str, str]:
         names |= {metric: metric} if metric != "loss" else {}
         names |= {key: f"test {metric}", f"ema_{key}": "ema"}
     return names
-
-
-def shown_metric(name: str, value: float) -> str:
-    """A metric in the form people read it."""
-    return f"{100 * value:.1f} %" if is_share(name) else f"{value:.4g}"
-
-
-def clock(seconds: float) -> str:
-    """A time as h:mm:ss or m:ss."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, second = divmod(max(0, round(seconds)), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def _link(row: Mapping[str, float]) -> list[str]:

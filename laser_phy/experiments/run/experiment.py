@@ -13,8 +13,8 @@ import numpy as np
 
 from laser_phy.core.errors import Refusal
 from laser_phy.experiments.objective import judge, loss_of, metrics_of
+from laser_phy.experiments.run.checkpoints import load_variables, save_variables
 from laser_phy.experiments.run.memory import held, in_words
-from laser_phy.experiments.run.variables import load_variables, save_variables
 from laser_phy.experiments.scenario import Scenario
 
 if TYPE_CHECKING:

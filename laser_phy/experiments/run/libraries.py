@@ -42,11 +42,13 @@ def versions() -> dict[str, str]:
     """Versions of what results depend on."""
     import platform
 
-    from laser_phy import __version__
-
     names = ("tensorflow", "keras", "sionna", "numpy")
     found = {name: metadata.version(name) for name in names}
-    return {"laser_phy": __version__, "python": platform.python_version(), **found}
+    return {
+        "laser_phy": metadata.version("laser-phy"),
+        "python": platform.python_version(),
+        **found,
+    }
 
 
 @contextlib.contextmanager

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from laser_phy.core.lazy import tf
+from laser_phy.core.numbers import size
+
 if TYPE_CHECKING:
     from laser_phy.training.over_the_air import OverTheAir
 
@@ -29,20 +32,15 @@ def held(model: OverTheAir) -> dict[str, int]:
             v for rows in (model.replicas.rows.values() if model.replicas else ()) for v in rows
         ),
     }
-    return {name: size for name, size in parts.items() if size}
+    return {name: count for name, count in parts.items() if count}
 
 
 def in_words(parts: dict[str, int]) -> str:
-    """`1.9 GB (weights 0.5, ...)`, the largest first."""
-    scale, unit = (1e9, "GB") if sum(parts.values()) >= 1e9 else (1e6, "MB")
+    """`1.9 GB (weights 500.0 MB, ...)`, the largest first."""
     largest = sorted(parts.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{name} {size / scale:.3g}" for name, size in largest)
-    return f"{sum(parts.values()) / scale:.3g} {unit} ({shown})"
+    shown = ", ".join(f"{name} {size(count)}" for name, count in largest)
+    return f"{size(sum(parts.values()))} ({shown})"
 
 
 def _bytes(variables: Iterable[Any]) -> int:
-    return sum(math.prod(v.shape) * _size(str(v.dtype)) for v in variables)
-
-
-def _size(dtype: str) -> int:
-    return {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "bool": 1}.get(dtype, 4)
+    return sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from laser_phy.core.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure, plain
 from laser_phy.core.metric_names import is_share
 from laser_phy.experiments.run.results import Run, load_run
 from laser_phy.experiments.run.run_folder import FolderError, RunFolder
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 WORKERS_SHOWN = 4
 
 
@@ -23,14 +23,9 @@ def overview(path: str | Path) -> Path:
     Raises:
         FolderError: no run ended there.
     """
-    # Not pyplot: it has state of its own, and looks for a screen.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     run = load_run(path)
     folder = RunFolder(run.path)
-    figure = Figure(figsize=(13, 7.5), layout="constrained", dpi=110)
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 7.5)
     axes = figure.subplots(2, 3)
     figure.suptitle(_title(run), fontsize=12)
     _metric(axes[0, 0], run)
@@ -42,8 +37,7 @@ def overview(path: str | Path) -> Path:
     _errors(axes[0, 2], run.rounds)
     _snr_and_energy(axes[1, 2], run)
     for axis in axes.flat:
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
+        plain(axis)
     try:
         figure.savefig(folder.overview)
     except OSError as error:

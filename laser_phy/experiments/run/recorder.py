@@ -11,13 +11,12 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 
 from laser_phy.experiments.run.console import Progress
 from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.run.interrupt import Interruption
 from laser_phy.experiments.run.run_folder import RunFolder
-from laser_phy.uplink.diagnostics import MAXIMA, RATIOS_DB, ratio_db
+from laser_phy.training.metrics import LinkMetrics
 
 FLUSH_ROUNDS = 128  # half of what the model remembers
 FLUSH_SECONDS = 0.5
@@ -62,7 +61,8 @@ class Recorder(keras.callbacks.Callback):
         self.rounds = int(state.get("rounds", 0))
         self.training_s = float(state.get("training_s", 0.0))
         self.counted_rounds = int(state.get("counted_rounds", 0))
-        self._link_totals: dict[str, float] = dict(state.get("link_totals", {}))
+        self._link = LinkMetrics(assembly.model.link_metrics.names, dtype="float64")
+        self._link.restore(state.get("link_totals", {}))
         self._earlier_s = float(state.get("wall_s", 0.0))
         self._began = time.perf_counter()
         self._traced = False
@@ -118,7 +118,7 @@ class Recorder(keras.callbacks.Callback):
         whole = self.rounds == (epoch + 1) * self.assembly.rounds_per_epoch
         if not whole and not self.diverged:
             self._keep(epoch=epoch, sums=self.assembly.sums())
-        self._add_link_totals()
+        self._link.add(self.assembly.model.link_metrics)
         self.cut_short = self.interruption.requested and self.rounds < self.planned
         if whole or not self.cut_short:
             self._end(epoch, logs)
@@ -167,18 +167,7 @@ class Recorder(keras.callbacks.Callback):
 
     def link_means(self) -> dict[str, float]:
         """The diagnostics over the run: means, maxima, and ratios in dB of summed energies."""
-        totals = self._link_totals
-        rounds = totals.get("rounds", 0.0)
-        if not rounds:
-            return {}
-        means = {}
-        for name in self.assembly.model.link_metrics.names:
-            if name in RATIOS_DB:
-                numerator, denominator = (totals[energy] for energy in RATIOS_DB[name])
-                means[name] = float(ratio_db(np.float64(numerator), denominator))
-            else:
-                means[name] = totals[f"max_{name}"] if name in MAXIMA else totals[name] / rounds
-        return means
+        return self._link.means()
 
     def _seconds_left(self) -> float:
         seconds, counted = self.training_s, self.counted_rounds
@@ -186,17 +175,6 @@ class Recorder(keras.callbacks.Callback):
             seconds += time.perf_counter() - self._timed_from[0]
             counted += self._batch - self._timed_from[1]
         return (self.planned - self.rounds) * seconds / counted if counted else math.nan
-
-    def _add_link_totals(self) -> None:
-        metrics = self.assembly.model.link_metrics
-        names = metrics.names + metrics.energies
-        sums = dict(zip(names, np.asarray(metrics.sums).tolist(), strict=True))
-        sums["rounds"] = float(np.asarray(metrics.rounds))
-        for name, value in sums.items():
-            self._link_totals[name] = self._link_totals.get(name, 0.0) + value
-        for name, value in zip(MAXIMA, np.asarray(metrics.maxima).tolist(), strict=True):
-            key = f"max_{name}"
-            self._link_totals[key] = max(self._link_totals.get(key, 0.0), value)
 
     # ---- checkpoints ----
 
@@ -214,7 +192,7 @@ class Recorder(keras.callbacks.Callback):
             "wall_s": self.wall_s,
             "training_s": self.training_s,
             "counted_rounds": self.counted_rounds,
-            "link_totals": self._link_totals,
+            "link_totals": self._link.totals(),
         }
         self.folder.keep(state, self.assembly.save)
         self._kept = time.perf_counter()

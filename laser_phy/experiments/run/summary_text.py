@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 from laser_phy.channels import KINDS as CHANNELS
 from laser_phy.compressors import KINDS as COMPRESSORS
-from laser_phy.core.metric_names import is_share
-
-EXACT_DB = -199.0  # the diagnostics' floor is -200 dB
-_ENERGY_PER_BIT = 2 * math.log(2)  # at capacity, in the low-power limit, noise 1 a real
+from laser_phy.core.constants import CONTROL_ENERGY_PER_BIT, FLOOR_DB
+from laser_phy.core.numbers import metric as metric_text
+from laser_phy.core.numbers import number
 
 
 def in_words(summary: Mapping[str, Any]) -> list[str]:
@@ -70,26 +68,6 @@ def next_steps(
     return steps
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number as people write it: 3 significant digits, no exponent where it can be helped."""
-    if value is None:
-        return "not finite"
-    if value == 0 or 1e-4 <= abs(value) < 1e6:
-        text = f"{float(f'{value:.{digits}g}'):,f}".rstrip("0").rstrip(".")
-        return text if text not in ("", "-") else "0"
-    return f"{value:.{digits}g}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _score(name: str, value: float | None) -> str:
-    if value is None:
-        return "not finite"
-    return _percent(value) if is_share(name) else number(value)
-
-
 def _outcome(summary: Mapping[str, Any]) -> str:
     metric = summary["metric"]
     name = metric["name"].removeprefix("val_")
@@ -98,10 +76,10 @@ def _outcome(summary: Mapping[str, Any]) -> str:
         f"{how[summary['status']]} after {summary['rounds']:,} rounds in {summary['wall_s']:.0f} s"
         f" ({number(summary['rounds_per_s'])} rounds a second once started)."
     )
-    final, best = _score(name, metric["final"]), _score(name, metric["best"])
+    final, best = metric_text(name, metric["final"]), metric_text(name, metric["best"])
     text += f" Test {name}: {final} at the end, {best} at best."
     if metric.get("ema"):
-        final, best = (_score(name, metric["ema"][key]) for key in ("final", "best"))
+        final, best = (metric_text(name, metric["ema"][key]) for key in ("final", "best"))
         text += f" With the running mean of the weights: {final} at the end, {best} at best."
     if summary["status"] == "diverged":
         text += (
@@ -156,7 +134,7 @@ def _error(link: Mapping[str, Any]) -> str:
     gradient, uplink = link.get("gradient_nmse_db"), link["uplink_nmse_db"]
     if gradient is None or uplink is None:
         return ""
-    sent = f"off by {uplink:.1f} dB from" if uplink > EXACT_DB else "exactly"
+    sent = f"off by {uplink:.1f} dB from" if uplink > FLOOR_DB + 1 else "exactly"
     text = (
         f"Error: what the server decodes is {sent} what was sent, and off by {gradient:.1f} dB "
         "from the true mean gradient."
@@ -190,7 +168,7 @@ def _air(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
     text = f"AnalogLink time: {number(per_round)} ms a round, {number(total_s)} s in all."
     if link["truncated_fraction"]:
         text += (
-            f" {_percent(link['truncated_fraction'])} of the resource elements stayed silent, "
+            f" {100 * link['truncated_fraction']:.1f} % of the resource elements stayed silent, "
             "their channel being too weak."
         )
     return text
@@ -200,7 +178,7 @@ def _control(summary: Mapping[str, Any], link: Mapping[str, Any]) -> str:
     size = link.get("control_bytes_per_round")
     if not size:
         return ""
-    energy = 8 * size * _ENERGY_PER_BIT
+    energy = 8 * size * CONTROL_ENERGY_PER_BIT
     budget = summary["energy_budget"] or 0.0
     text = (
         f"Control channel: {number(size, 6)} bytes a round of norms and shares, taken as free. At "

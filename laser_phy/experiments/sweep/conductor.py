@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_phy.experiments.run.console import clock
+from laser_phy.core.numbers import clock, size
 from laser_phy.experiments.run.folder_lock import holder, locked
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
@@ -26,7 +26,7 @@ from laser_phy.experiments.sweep.sweep_folder import (
     finished,
     status_of,
 )
-from laser_phy.experiments.sweep.time_estimate import Estimate, Trial, in_bytes, trial_rounds
+from laser_phy.experiments.sweep.time_estimate import Estimate, Trial, trial_rounds
 
 if TYPE_CHECKING:
     from laser_phy.experiments.sweep.results import Sweep
@@ -178,10 +178,10 @@ class _SweepRunner:
             self.board.say("It failed; the runs are tried all the same.")
             return
         seconds = self.cost.sweep_s(len(todo), max(1, self.engine.slots))
-        size = in_bytes(self.cost.bytes * len(todo))
+        space = size(self.cost.bytes * len(todo))
         self.board.say(
             f"About {clock(self.cost.run_s)} (min:s) a run, {clock(seconds)} for {len(todo)} runs, "
-            f"and {size} of disk. Press Ctrl-C to stop; the same command goes on later."
+            f"and {space} of disk. Press Ctrl-C to stop; the same command goes on later."
         )
 
     # ---- the work ----

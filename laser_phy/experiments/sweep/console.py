@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from rich.console import Group
 from rich.text import Text
 
-from laser_phy.experiments.run.console import Progress, clock, shown_metric, test_columns
+from laser_phy.core.numbers import clock
+from laser_phy.core.numbers import metric as metric_text
+from laser_phy.experiments.run.console import Progress, test_columns
 from laser_phy.experiments.run.run_folder import RunFolder
 
 _EVERY_S = 60.0
@@ -38,7 +40,7 @@ class RunProgress:
             return RunProgress(0, "")
         row = rows[-1]
         tests = [
-            f"{label} {shown_metric(key, row[key])}"
+            f"{label} {metric_text(key, row[key])}"
             for key, label in test_columns(row).items()
             if key in row and label != key
         ]

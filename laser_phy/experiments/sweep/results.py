@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from laser_phy.core.files import replace_whole, writing
-from laser_phy.experiments.run.console import clock
+from laser_phy.core.numbers import clock
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.experiments.sweep.joining import columns_of, refuse_twice, titles

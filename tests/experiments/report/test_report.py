@@ -15,8 +15,7 @@ import pytest
 from laser_phy.cli import main
 from laser_phy.experiments.report.figures import metric_against, pictures
 from laser_phy.experiments.report.page import page
-from laser_phy.experiments.report.power_needed import need, power_to_reach
-from laser_phy.experiments.report.scores import score_table
+from laser_phy.experiments.report.power_needed import need, power_to_reach, score_table
 from laser_phy.experiments.report.study import StudyError, spread, study_of
 from laser_phy.experiments.run.run_folder import FolderError
 from laser_phy.experiments.scenario import Scenario

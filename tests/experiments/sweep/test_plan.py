@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from laser_phy.cli import main
+from laser_phy.core.numbers import size
 from laser_phy.core.settings import SettingsError
 from laser_phy.core.yaml_source import read
 from laser_phy.experiments.run.folder_lock import LockedError, locked
@@ -18,7 +19,7 @@ from laser_phy.experiments.sweep.conductor import sweep
 from laser_phy.experiments.sweep.plan import SweepError, plan_of
 from laser_phy.experiments.sweep.run_names import LONGEST, cell_names, in_short, short_keys
 from laser_phy.experiments.sweep.sweep_folder import SweepFolder
-from laser_phy.experiments.sweep.time_estimate import in_bytes, trial_rounds
+from laser_phy.experiments.sweep.time_estimate import trial_rounds
 from laser_phy.experiments.sweep_axes import AxesError, cells_of
 
 SMALL: dict[str, Any] = {
@@ -288,7 +289,8 @@ def test_the_folder_of_a_run_and_a_file_are_refused(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from laser_phy.lock import locked\n"
+        "import sys, time; from pathlib import Path\n"
+        "from laser_phy.experiments.run.folder_lock import locked\n"
         f"with locked(Path({str(tmp_path)!r}), 'sweep'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
@@ -344,7 +346,7 @@ def test_the_short_run_is_two_epochs_where_they_are_short() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(12, "12 bytes"), (1234, "1.2 kB"), (45e6, "45 MB"), (2.5e9, "2.5 GB"), (3e12, "3.0 TB")],
+    [(12, "12 bytes"), (1234, "1.2 kB"), (45e6, "45.0 MB"), (2.5e9, "2.5 GB"), (3e12, "3.0 TB")],
 )
 def test_bytes_as_people_read_them(count: float, text: str) -> None:
-    assert in_bytes(count) == text
+    assert size(count) == text
