@@ -12,7 +12,7 @@ from laser_phy.core.lazy import tf
 from laser_phy.core.settings import Settings, setting
 from laser_phy.phy.csi import AnyListenerCsi, Perfect
 from laser_phy.phy.ofdm import Ofdm
-from laser_phy.power import Energy
+from laser_phy.power import EnergyBudget
 
 
 class DownlinkKind(Kind):
@@ -91,7 +91,7 @@ class Broadcast(DownlinkKind):
     copy of the server's (its bytes are counted), or a seed that all share."""
     resync_every: int | None = setting(None, ge=1, unit="rounds")
     """Rounds between two error-free copies of the server's state; never by default."""
-    power: Energy = setting(Energy())
+    power: EnergyBudget = setting(EnergyBudget())
     """Energy of a broadcast, shared out over blocks by their norms."""
     ofdm: Ofdm = setting(Ofdm())
     """Numerology and resource grid."""

@@ -12,7 +12,7 @@ from laser_phy.power.allocation import (
     first_pass_shares,
     mean_shares,
 )
-from laser_phy.power.budget import Energy, Power
+from laser_phy.power.budget import EnergyBudget, Power
 from laser_phy.power.schedule import (
     KINDS,
     AnySchedule,
@@ -33,7 +33,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Decoding",
-    "Energy",
+    "EnergyBudget",
     "LinearEnergy",
     "Norm",
     "Optimal",

@@ -12,7 +12,7 @@ from laser_phy.power.allocation import AnyAllocation, CompressedNorm
 from laser_phy.power.schedule import AnySchedule, Constant
 
 
-class Energy(Settings):
+class EnergyBudget(Settings):
     """Transmit energy of a round, as such or as a ratio to the noise."""
 
     energy_per_round: float | None = setting(
@@ -39,7 +39,7 @@ class Energy(Settings):
         return 100.0 if self.energy_per_round is None else self.energy_per_round
 
 
-class Power(Energy):
+class Power(EnergyBudget):
     """Transmit energy of a worker in a round, and how it is split over the blocks."""
 
     allocation: AnyAllocation = setting(CompressedNorm())

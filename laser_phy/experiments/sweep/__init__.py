@@ -1,5 +1,5 @@
 """Sweeps: many runs of one scenario that differ in a few settings, and the table they leave.
 
-`axes` says which runs, `sweep` conducts them, `engines` and its two kinds do the work, `folder` and
-`lock` keep it, `table` gathers the rows.
+`plan` says which runs, `conductor` has them done by an `engine`, here (`local_engine`) or on a cluster
+(`dask_engine`), each in a `child_process`; `sweep_folder` keeps them, `results` gathers the rows.
 """
