@@ -29,6 +29,8 @@ GROUP = "laser_phy.kinds"
 _files: dict[str, Path] = {}
 _failed: dict[str, str] = {}
 _asked: list[bool] = []
+_adopted: set[str] = set()
+"""Origins of kinds that a process started by this one finds again."""
 
 
 class PluginError(Refusal):
@@ -133,6 +135,11 @@ def used_by(settings: BaseModel) -> list[dict[str, str | None]]:
     return [found[label] for label in sorted(found)]
 
 
+def homeless(used: list[dict[str, str | None]]) -> str | None:
+    """A kind, of those that `used_by` gives, which other processes would not find; None if none."""
+    return next((str(one["kind"]) for one in used if one["origin"] not in _adopted), None)
+
+
 def adopt(settings: BaseModel) -> None:
     """Register the kinds of a scenario that was given in Python, so that its files can be read."""
     for kind in _kinds_within(settings):
@@ -168,6 +175,7 @@ def _kinds_within(value: Any) -> Iterator[Kind]:
 
 def _adopt(module: Any, origin: str) -> list[str]:
     """Register a module's kinds as those of `origin`; their names."""
+    _adopted.add(origin)
     for kind in kinds_in(module):
         register(kind, origin=origin)
     names = []

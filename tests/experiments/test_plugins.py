@@ -11,6 +11,9 @@ import pytest
 from paths import ROOT
 from run_tools import fingerprint, kill, quick, rows, start
 
+import laser_phy as lp
+from laser_phy.core.errors import Refusal
+
 COMPRESSOR = '''
 """Kinds of a user's."""
 import laser_phy as lp
@@ -244,6 +247,18 @@ class TestFiles:
         again = call("sweep", scenario, "--plugin", mine, "--no-estimate", "--out", out)
         assert again.returncode == 2
         assert "mine of mine.py, which has changed" in again.stderr
+
+
+def test_a_sweep_refuses_what_its_runs_would_not_know(tmp_path):
+    class Here(lp.compressors.VectorCompressor):
+        """Of this process."""
+
+        def compress(self, vector):
+            return vector
+
+    tree = quick(uplink__compressor=Here()) | {"sweep": {"seed": [1, 2]}}
+    with pytest.raises(Refusal, match="compressor here is known to this process alone"):
+        lp.sweep(tree, out=tmp_path / "s", quiet=True)
 
 
 @pytest.mark.long

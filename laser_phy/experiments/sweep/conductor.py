@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laser_phy.core.numbers import clock, size
+from laser_phy.core.plugins import homeless, used_by
 from laser_phy.experiments.run.folder_lock import holder, locked
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
@@ -73,6 +74,12 @@ def sweep(
         if value is not None and value < 1:
             raise SweepError(f"--{name} must be >= 1; got {value}.")
     plan = plan_of(scenario)
+    for planned in plan.runs:
+        if kind := homeless(used_by(planned.scenario)):
+            raise SweepError(
+                f"{kind} is known to this process alone, and every run of a sweep is a process of "
+                "its own. Put its class into a file, and call laser_phy.load_plugin(FILE) before."
+            )
     folder = SweepFolder(Path(out) if out is not None else Path("sweeps") / scenario.name)
     folder.make()
     with SweepConsole(quiet=quiet) as board:

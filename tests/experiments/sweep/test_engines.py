@@ -286,6 +286,34 @@ def test_dask_gives_the_same_table(
     pd.testing.assert_frame_equal(table(out), table(reference), check_exact=True)
 
 
+PLUGIN = """
+import laser_phy as lp
+
+
+class Whole(lp.compressors.VectorCompressor):
+    def compress(self, vector):
+        return vector
+"""
+
+
+@pytest.mark.long
+def test_dask_workers_know_a_file_of_kinds(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path
+) -> None:
+    """The file travels: the workers do not read it where it lies."""
+    address, _ = cluster
+    plugin, out, log = tmp_path / "whole.py", tmp_path / "s", tmp_path / "log"
+    plugin.write_text(PLUGIN)
+    uplink = SMALL["uplink"] | {"compressor": "whole"}
+    arguments = (scenario_file(tmp_path, uplink=uplink), "--plugin", plugin, "--rounds", "2")
+    process = start(*arguments, "--scheduler", address, "--out", out, log=log)
+    assert process.wait(180) == 0, log.read_text()
+    for run in (out / "runs").iterdir():
+        (kind,) = json.loads((run / "summary.json").read_text())["kinds"]
+        assert kind["kind"] == "compressor whole"
+        assert (run / "plugins" / "whole.py").read_text() == PLUGIN
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_killed_worker_s_run_is_taken_up_elsewhere(
