@@ -10,8 +10,9 @@ Settings import at once; what needs TensorFlow (`OverTheAir`, `Uplink`, `callbac
 it on first use.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+import lazy_loader
 
 from laser_phy import channels, compressors, power, power_control, receivers
 from laser_phy.core.keras_hook import register_with_keras
@@ -21,6 +22,7 @@ from laser_phy.core.settings import SettingsError
 from laser_phy.phy.csi import Csi
 from laser_phy.phy.ofdm import Ofdm
 from laser_phy.power import Power
+from laser_phy.uplink import participation
 
 if TYPE_CHECKING:
     from laser_phy import callbacks, data, models
@@ -31,28 +33,10 @@ if TYPE_CHECKING:
     from laser_phy.experiments.sweep.results import load_sweep
     from laser_phy.training.over_the_air import OverTheAir
     from laser_phy.training.saving import load_model
-    from laser_phy.uplink import participation
     from laser_phy.uplink.aggregate import Aggregate
     from laser_phy.uplink.uplink import Uplink
 
 __version__ = "0.1.0"
-
-# name -> (module, attribute), or a module of this package: loaded on first use (PEP 562)
-_LAZY = {
-    "Aggregate": ("laser_phy.uplink.aggregate", "Aggregate"),
-    "Downlink": ("laser_phy.downlink.downlink", "Downlink"),
-    "OverTheAir": ("laser_phy.training.over_the_air", "OverTheAir"),
-    "Uplink": ("laser_phy.uplink.uplink", "Uplink"),
-    "callbacks": ("laser_phy.callbacks", None),
-    "data": ("laser_phy.data", None),
-    "load_model": ("laser_phy.training.saving", "load_model"),
-    "load_run": ("laser_phy.experiments.run.results", "load_run"),
-    "load_sweep": ("laser_phy.experiments.sweep.results", "load_sweep"),
-    "models": ("laser_phy.models", None),
-    "participation": ("laser_phy.uplink.participation", None),
-    "run": ("laser_phy.experiments.run.runner", "run"),
-    "sweep": ("laser_phy.experiments.sweep.conductor", "sweep"),
-}
 
 __all__ = [
     "Aggregate",
@@ -82,12 +66,25 @@ __all__ = [
 ]
 
 
+_attach, _, _ = lazy_loader.attach(  # on first use (PEP 562)
+    __name__,
+    submodules=["callbacks", "data", "models"],
+    submod_attrs={
+        "downlink.downlink": ["Downlink"],
+        "experiments.run.results": ["load_run"],
+        "experiments.run.runner": ["run"],
+        "experiments.sweep.conductor": ["sweep"],
+        "experiments.sweep.results": ["load_sweep"],
+        "training.over_the_air": ["OverTheAir"],
+        "training.saving": ["load_model"],
+        "uplink.aggregate": ["Aggregate"],
+        "uplink.uplink": ["Uplink"],
+    },
+)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    loaded = importlib.import_module(module)
-    return loaded if attribute is None else getattr(loaded, attribute)
+    return _attach(name)
 
 
 def __dir__() -> list[str]:

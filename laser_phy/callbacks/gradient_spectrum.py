@@ -13,6 +13,7 @@ import tensorflow as tf
 from laser_phy.callbacks.line_figure import Panel, draw
 from laser_phy.compressors.matrix_view import square_split
 from laser_phy.core import files
+from laser_phy.core.errors import at_least
 from laser_phy.theory import top_energy
 
 
@@ -52,8 +53,7 @@ class GradientSpectrum(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         for name, value in {"top": top, "every": every}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1; got {value}.")
+            at_least(name, value)
         self.top, self._every, self._layers = top, every, layers
         self._x, self._y = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
         self._csv = None if csv is None else Path(csv)

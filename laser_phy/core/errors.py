@@ -22,6 +22,22 @@ class Refusal(ValueError):
     """What was asked for cannot be done; the message is for the person who asked."""
 
 
+def at_least(name: str, value: float, bound: float = 1, unit: str = "") -> None:
+    """Refuse a number below its bound.
+
+    Args:
+        name: of the argument, as it is written.
+        value: what was given.
+        bound: the least that it may be.
+        unit: of both, or what is counted.
+
+    Raises:
+        ValueError: it is smaller; names all of them. A `Refusal`, so that a command says it too.
+    """
+    if value < bound:
+        raise Refusal(f"{name} must be >= {bound:g}{f' ({unit})' if unit else ''}; got {value:g}.")
+
+
 class Problem(NamedTuple):
     """One thing that is wrong: the keys that lead to it, and a sentence that names the last."""
 

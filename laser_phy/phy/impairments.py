@@ -55,8 +55,8 @@ def timing_ramp(delay_samples: Any, bins: np.ndarray, fft_size: int) -> Any:
 
 def common_phase(offset: Any, times: np.ndarray, fft_size: int, prefix: int) -> Any:
     """e^(j 2 pi eps l (N + Ncp) / N) [time] of a carrier offset of eps subcarriers."""
-    turns = offset * tf.constant(times * (fft_size + prefix) / fft_size, tf.float32)
-    angle = 2 * math.pi * (turns - tf.round(turns))
+    cycles = offset * tf.constant(times * (fft_size + prefix) / fft_size, tf.float32)
+    angle = 2 * math.pi * (cycles - tf.round(cycles))
     return tf.complex(tf.cos(angle), tf.sin(angle))
 
 
@@ -144,8 +144,8 @@ class Hardware:
         """
         settings = self.settings
         uniform = tf.random.stateless_uniform([2], seed)
-        turn = settings.phase_error_std_rad * tf.random.stateless_normal([], seed + 1)
-        factor = tf.complex(tf.cos(turn), tf.sin(turn))
+        phase_rad = settings.phase_error_std_rad * tf.random.stateless_normal([], seed + 1)
+        factor = tf.complex(tf.cos(phase_rad), tf.sin(phase_rad))
         if settings.timing_offset_samples:
             delay = settings.timing_offset_samples * uniform[0]
             ramp = timing_ramp(delay, self._bins, self._size)

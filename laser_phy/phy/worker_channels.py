@@ -15,6 +15,7 @@ from laser_phy.channels import Channel, Fading
 from laser_phy.channels.grid import Grid
 from laser_phy.core import contract
 from laser_phy.core.lazy import tf
+from laser_phy.core.loops import in_turn
 from laser_phy.core.random_streams import stateless_seed
 from laser_phy.phy.csi import Knowledge
 from laser_phy.phy.pilots import Mobility, PilotEstimates, channel_sampling
@@ -160,17 +161,11 @@ class WorkerChannels:
 
         def body(worker: Any, gains: Any) -> Any:
             response = self.data(self.response(transmission, worker))
-            return worker + 1, gains.write(worker, tf.reduce_mean(tf.square(tf.abs(response))))
+            return gains.write(worker, tf.reduce_mean(tf.square(tf.abs(response))))
 
         gains = tf.TensorArray(tf.float32, self.workers, element_shape=[])
         return self.for_each_worker(body, gains).stack()
 
     def for_each_worker(self, body: Callable[[Any, Any], Any], carry: Any) -> Any:
-        """`carry` after `body(worker, carry) -> worker + 1, carry` for all workers in turn."""
-        return tf.while_loop(
-            lambda worker, _: worker < self.workers,
-            body,
-            (0, carry),
-            parallel_iterations=1,
-            maximum_iterations=self.workers,
-        )[1]
+        """`carry` after `carry = body(worker, carry)` for all workers in turn."""
+        return in_turn(self.workers, body, carry)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from laser_phy.core.errors import at_least
 from laser_phy.core.kinds import Family, Kind
 from laser_phy.core.settings import setting
 
@@ -32,8 +33,7 @@ class Schedule(Kind):
         Raises:
             ValueError: rounds < 1.
         """
-        if rounds < 1:
-            raise ValueError(f"rounds must be >= 1 (length of the run); got {rounds}.")
+        at_least("rounds", rounds, unit="length of the run")
         return np.ones(rounds)
 
     def mean_factor(self, first: int, last: int, rounds: int) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from laser_phy.core.errors import at_least
+
 
 def check_model(model: Any) -> None:
     """Raise ValueError for what is not a Keras model, or a Keras that is not TensorFlow's."""
@@ -86,8 +88,7 @@ def check_numbers(
         ValueError: names the number, its bound and what it was.
     """
     for what, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{what} must be >= 1; got {count}.")
+        at_least(what, count)
     if counts["local_steps"] > 1 and not (local_learning_rate and local_learning_rate > 0):
         raise ValueError(
             f"local_learning_rate must be > 0 with local_steps = {counts['local_steps']}; got "

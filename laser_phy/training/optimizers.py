@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from laser_phy.core.errors import at_least
+
 NAMES = {
     "normalization": "gamma|beta|scale",
     "bias": r"\w*bias",
@@ -117,8 +119,7 @@ class OneCycleCosine(keras.optimizers.schedules.LearningRateSchedule):
         start_ratio: float = 100.0,
         final_ratio: float = 5.0,
     ) -> None:
-        if rounds < 1:
-            raise ValueError(f"rounds must be >= 1 (length of the run); got {rounds}.")
+        at_least("rounds", rounds, unit="length of the run")
         if not 0 <= warm_up < 1:
             raise ValueError(f"warm_up must be >= 0 and < 1 (share of the rounds); got {warm_up}.")
         self.peak, self.rounds, self.warm_up = peak, rounds, warm_up

@@ -51,19 +51,6 @@ class AnalogLink(RoundLink):
         present: Any,
         add_noise: Callable[[Any], Any],
     ) -> tuple[Any, LinkMeasurements]:
-        """Send the messages; decode the mean of those that were sent.
-
-        Args:
-            messages: fields with a leading worker axis; `reals` [worker, real], 0 of a worker that
-                sits out.
-            budget: [block] energy p_j.
-            transmission: its channels.
-            present: [worker] float32, 1 of those that send.
-            add_noise: adds the transmission's noise to [antenna, symbol] complex64.
-
-        Returns:
-            The estimate [real] of the mean message, and what was measured.
-        """
         senders = tf.reduce_sum(present)
         scaled = self.scaling.scale(messages, budget, transmission, present)
         sums = self.superposition(scaled)

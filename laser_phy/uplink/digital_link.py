@@ -17,7 +17,8 @@ class DigitalLink(RoundLink):
     """K code words that share the channel uses of a round, at a rate within its capacity.
 
     No symbol is simulated: the codec keeps its messages below capacity, where the server decodes
-    each of them exactly. Energy, signal and noise are those of the code words.
+    each of them exactly. Energy, signal and noise are those of the code words,
+    and noise that is below what the code bears changes nothing.
     """
 
     def transmit(
@@ -28,18 +29,6 @@ class DigitalLink(RoundLink):
         present: Any,
         add_noise: Callable[[Any], Any],
     ) -> tuple[Any, LinkMeasurements]:
-        """The mean of the messages that were sent, exactly.
-
-        Args:
-            messages: fields with a leading worker axis; a worker whose message is 0 is silent.
-            budget: [1] energy of a code word.
-            transmission: its channels.
-            present: [worker] float32, 1 of those that send.
-            add_noise: not used: noise that is below what the code bears changes nothing.
-
-        Returns:
-            The mean message [real], and what was measured.
-        """
         senders = tf.reduce_sum(present)
         mean = tf.math.divide_no_nan(tf.reduce_sum(messages.reals, axis=0), senders)
         energy = tf.where(messages.sent_norms > 0, budget, 0.0)[:, 0]  # [worker]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from laser_phy.channels import Grid
+from laser_phy.compressors import Message
 from laser_phy.phy.ofdm import BlockLayout, spread
 from laser_phy.phy.pilots import Mobility
 from laser_phy.phy.worker_channels import Transmission, WorkerChannels
@@ -62,6 +64,29 @@ class RoundLink:
             gains = self.channels.mean_gains(self.transmission(round_, 0, mobility))
         seed = self.channels.seed("participation", _index(round_), 0)
         return rule.sends(self.workers, round_, seed, gains)
+
+    def transmit(
+        self,
+        messages: Message,
+        budget: Any,
+        transmission: Transmission,
+        present: Any,
+        add_noise: Callable[[Any], Any],
+    ) -> tuple[Any, LinkMeasurements]:
+        """Send the messages; decode the mean of those that were sent.
+
+        Args:
+            messages: fields with a leading worker axis; `reals` [worker, real], 0 of a worker that
+                sits out.
+            budget: [block] energy p_j.
+            transmission: its channels.
+            present: [worker] float32, 1 of those that send.
+            add_noise: adds the transmission's noise to [antenna, symbol] complex64.
+
+        Returns:
+            The estimate [real] of the mean message, and what was measured.
+        """
+        raise NotImplementedError
 
     def record(self, **measured: Any) -> LinkMeasurements:
         """What was measured in a transmission, and what the grid decides."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from laser_phy.channels.awgn import Noise
 from laser_phy.channels.grid import round_grid
+from laser_phy.core.errors import at_least
 from laser_phy.core.random_streams import stream_key
 from laser_phy.phy.ofdm import BlockLayout
 from laser_phy.phy.pilots import Mobility
@@ -47,8 +48,7 @@ class LinkState(keras.layers.Layer):
         Raises:
             ValueError: no tensors, or a number of workers below 1.
         """
-        if workers < 1:
-            raise ValueError(f"workers must be >= 1; got {workers}.")
+        at_least("workers", workers)
         if not len(shapes):
             raise ValueError("shapes must have at least one tensor; got none.")
         self.shapes = [tuple(int(n) for n in shape) for shape in shapes]

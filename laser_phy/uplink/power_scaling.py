@@ -129,7 +129,7 @@ class PowerScaling:
 
         def body(worker: Any, largest: Any) -> Any:
             energy = self.energy(self._precoding(scaled, worker), scaled.messages.reals[worker])
-            return worker + 1, tf.maximum(largest, energy)
+            return tf.maximum(largest, energy)
 
         return self.channels.for_each_worker(body, tf.zeros(len(self.layout.blocks)))
 

@@ -95,7 +95,7 @@ class Superposition:
             seed = self.channels.seed("impairments", transmission.index, worker)
             arriving = self.hardware.arriving(arriving, seed)
         energy = self.scaling.energy(precoding, reals)
-        return worker + 1, Sums(
+        return Sums(
             received=sums.received + arriving,
             energy=tf.tensor_scatter_nd_update(sums.energy, [[worker]], [energy]),
             silent=sums.silent + present * tf.reduce_sum(tf.cast(precoding == 0, tf.float32)),

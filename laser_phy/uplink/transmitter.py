@@ -83,7 +83,7 @@ class Transmitter:
         def body(worker: Any, gains: Any) -> Any:
             response = self.channels.response(transmission, worker)
             known = self.csi(transmission, worker, response)
-            return worker + 1, gains.write(worker, tf.square(tf.abs(known)))
+            return gains.write(worker, tf.square(tf.abs(known)))
 
         elements = len(self.channels.sampling.used)
         gains = tf.TensorArray(tf.float32, self.workers, element_shape=[elements])

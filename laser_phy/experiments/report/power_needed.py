@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from laser_phy.experiments.report.study import SEED, Scheme, Study, StudyError
+from laser_phy.core.errors import Refusal
+from laser_phy.experiments.report.study import SEED, Scheme, Study
 from laser_phy.experiments.sweep.run_names import in_short
 
 _LEVELS = (30, 40, 50, 60, 70, 75, 80, 85, 88, 90, 92, 94, 95, 96, 97, 98, 99)
@@ -55,11 +56,11 @@ def power_to_reach(study: Study, targets: Sequence[float] = ()) -> list[TargetRo
         targets: of the metric in its own scale (0.9 for 90 %); chosen from the scores if empty.
 
     Raises:
-        StudyError: targets were given and no power was varied.
+        Refusal: targets were given and no power was varied.
     """
     if study.power is None:
         if targets:
-            raise StudyError(
+            raise Refusal(
                 "--target needs a sweep over uplink.power.energy_per_round or uplink.power.snr_db; "
                 f"{study.title} varies {', '.join(study.sweep.settings)}."
             )

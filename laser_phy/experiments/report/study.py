@@ -28,10 +28,6 @@ _PLAIN = (LABEL, "uplink.compressor", "uplink.channel", "task.model", "task.data
 MOST_LINES = 12
 
 
-class StudyError(Refusal):
-    """A sweep that has nothing to draw yet, or not what was asked for."""
-
-
 @dataclass(frozen=True)
 class Scheme:
     """Runs that differ in an axis and the seed alone."""
@@ -193,7 +189,7 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
         tune: settings of which every scheme gets its best value, by its mean score over seeds.
 
     Raises:
-        StudyError: no run has a score yet, runs have scores of different kinds, or a setting to
+        Refusal: no run has a score yet, runs have scores of different kinds, or a setting to
             tune that does not vary.
     """
     runs = sweep.runs.copy()
@@ -202,12 +198,12 @@ def study_of(sweep: Sweep, score: Score = "final", tune: Sequence[str] = ()) -> 
     if not known.any():
         paths = " and ".join(str(path) for path in sweep.paths)
         why = "its runs have no {score} value" if ended.any() else "no run of it has ended"
-        raise StudyError(f"{paths}: there is nothing to draw: {why.format(score=score)}.")
+        raise Refusal(f"{paths}: there is nothing to draw: {why.format(score=score)}.")
     runs["score"] = runs.get(score)
     chosen = runs[known].reset_index(drop=True)
     metrics = sorted(chosen["metric"].unique())
     if len(metrics) > 1:
-        raise StudyError(
+        raise Refusal(
             f"the runs have different test metrics ({', '.join(metrics)}), which cannot be drawn "
             "in one figure; report sweeps of one metric together."
         )
@@ -240,7 +236,7 @@ def _is_plain(column: str) -> bool:
 def _tuned(runs: pd.DataFrame, column: str, settings: Sequence[str]) -> pd.DataFrame:
     """The runs that have the value of `column` which is best for their other settings."""
     if column not in settings:
-        raise StudyError(
+        raise Refusal(
             f"--tune {column}: does not vary in this sweep. What varies: {', '.join(settings)}."
         )
     others = [c for c in settings if c not in (column, SEED)]

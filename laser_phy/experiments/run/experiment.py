@@ -25,10 +25,6 @@ SMALL_MODEL = 200_000
 """Parameters below which calling a step costs more than the step."""
 
 
-class AssemblyError(Refusal):
-    """Parts of a scenario that turn out not to fit each other."""
-
-
 @dataclass(frozen=True)
 class PartitionedData:
     """Data in memory, dealt out.
@@ -222,7 +218,7 @@ def assemble(scenario: Scenario, dealt: PartitionedData) -> Experiment:
         dealt: its data.
 
     Raises:
-        AssemblyError: parts that do not fit each other.
+        Refusal: parts that do not fit each other.
     """
     from laser_phy.downlink.downlink import Downlink
     from laser_phy.training.over_the_air import OverTheAir
@@ -246,7 +242,7 @@ def assemble(scenario: Scenario, dealt: PartitionedData) -> Experiment:
     except Refusal:
         raise
     except ValueError as error:  # what only shows once shapes and channels are known
-        raise AssemblyError(f"{scenario.name}: {error}") from error
+        raise Refusal(f"{scenario.name}: {error}") from error
     per_epoch = dealt.feed.rounds_per_epoch
     model.compile(
         optimizer=task.optimizer.build(task.length(per_epoch), per_epoch),

@@ -11,10 +11,6 @@ from importlib import metadata
 from laser_phy.core.errors import Refusal
 
 
-class LibraryError(Refusal):
-    """Libraries that cannot be used as they are set up."""
-
-
 def loaded() -> bool:
     """Whether they are imported already."""
     return "laser_phy.training.over_the_air" in sys.modules
@@ -24,7 +20,7 @@ def load() -> None:
     """Import TensorFlow, Keras and Sionna.
 
     Raises:
-        LibraryError: Keras runs on another backend.
+        Refusal: Keras runs on another backend.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _hushed():
@@ -32,7 +28,7 @@ def load() -> None:
 
         import laser_phy.training.over_the_air  # noqa: F401
     if keras.config.backend() != "tensorflow":
-        raise LibraryError(
+        raise Refusal(
             f"KERAS_BACKEND must be tensorflow; got {keras.config.backend()!r}. Write "
             "KERAS_BACKEND=tensorflow before the command."
         )

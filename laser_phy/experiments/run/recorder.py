@@ -31,7 +31,7 @@ class Recorder(keras.callbacks.Callback):
     the running mean of the weights is tested beside the weights.
 
     Args:
-        assembly: what is trained.
+        experiment: what is trained.
         folder: where the files go.
         progress: where lines for people go.
         interruption: asks for an early end.
@@ -46,7 +46,7 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self,
-        assembly: Experiment,
+        experiment: Experiment,
         folder: RunFolder,
         progress: Progress,
         interruption: Interruption,
@@ -55,13 +55,13 @@ class Recorder(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         state = state or {}
-        self.assembly, self.folder, self.progress = assembly, folder, progress
+        self.experiment, self.folder, self.progress = experiment, folder, progress
         self.interruption, self.planned = interruption, planned
         self.diverged = self.cut_short = False
         self.rounds = int(state.get("rounds", 0))
         self.training_s = float(state.get("training_s", 0.0))
         self.counted_rounds = int(state.get("counted_rounds", 0))
-        self._link = LinkMetrics(assembly.model.link_metrics.names, dtype="float64")
+        self._link = LinkMetrics(experiment.model.link_metrics.names, dtype="float64")
         self._link.restore(state.get("link_totals", {}))
         self._earlier_s = float(state.get("wall_s", 0.0))
         self._began = time.perf_counter()
@@ -89,7 +89,7 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._batch, self._flushed_batch = epoch, 0, 0
         if self._sums:
-            self.assembly.set_sums(self._sums)
+            self.experiment.set_sums(self._sums)
             self._sums = []
         # The very first call holds the tracing, and is left out of the speed.
         self._timed_from = (time.perf_counter(), 0) if self._traced else None
@@ -106,19 +106,19 @@ class Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
         elif self._is_due(now):
             self.flush(logs)
-            inside = self.rounds % self.assembly.rounds_per_epoch  # its end has more to keep
+            inside = self.rounds % self.experiment.rounds_per_epoch  # its end has more to keep
             if inside and not self.diverged:
-                self._keep(epoch=self._epoch, sums=self.assembly.sums())
+                self._keep(epoch=self._epoch, sums=self.experiment.sums())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.flush(logs)
         if self._timed_from is not None:
             self.training_s += time.perf_counter() - self._timed_from[0]
             self.counted_rounds += self._batch - self._timed_from[1]
-        whole = self.rounds == (epoch + 1) * self.assembly.rounds_per_epoch
+        whole = self.rounds == (epoch + 1) * self.experiment.rounds_per_epoch
         if not whole and not self.diverged:
-            self._keep(epoch=epoch, sums=self.assembly.sums())
-        self._link.add(self.assembly.model.link_metrics)
+            self._keep(epoch=epoch, sums=self.experiment.sums())
+        self._link.add(self.experiment.model.link_metrics)
         self.cut_short = self.interruption.requested and self.rounds < self.planned
         if whole or not self.cut_short:
             self._end(epoch, logs)
@@ -130,13 +130,13 @@ class Recorder(keras.callbacks.Callback):
         """The row of an epoch, or of the part of one with which the run ends."""
         row: dict[str, float] = {"epoch": epoch, "rounds": self.rounds}
         row |= {name: float(value) for name, value in (logs or {}).items()}
-        tests = self.assembly.test()
+        tests = self.experiment.test()
         tests = dict.fromkeys(tests, math.nan) if self.diverged else tests
         row |= tests
         if logs is not None:
             logs.update(tests)  # for callbacks behind this one, as the tests of `fit` would be
         self.folder.append(self.folder.history, [row])
-        self.progress.epoch(row, self.assembly.scenario.task.epochs)
+        self.progress.epoch(row, self.experiment.scenario.task.epochs)
 
     @property
     def _is_last(self) -> bool:
@@ -153,7 +153,7 @@ class Recorder(keras.callbacks.Callback):
 
     def flush(self, logs: Any = None) -> None:
         """Write the rows of the rounds that passed since the last time."""
-        rows = self.assembly.model.round_trace(self.rounds)
+        rows = self.experiment.model.round_trace(self.rounds)
         self._flushed, self._flushed_batch = time.perf_counter(), self._batch
         if not rows:
             return
@@ -180,7 +180,9 @@ class Recorder(keras.callbacks.Callback):
 
     def _is_due(self, now: float | None = None) -> bool:
         waited = (now or time.perf_counter()) - self._kept
-        return waited >= max(self.assembly.scenario.task.checkpoint_s, LEAST_REST * self._keeping_s)
+        return waited >= max(
+            self.experiment.scenario.task.checkpoint_s, LEAST_REST * self._keeping_s
+        )
 
     def _keep(self, epoch: int, sums: list[Any]) -> None:
         """Write a checkpoint: `epoch` epochs have ended, the logs of the next are of `sums`."""
@@ -194,6 +196,6 @@ class Recorder(keras.callbacks.Callback):
             "counted_rounds": self.counted_rounds,
             "link_totals": self._link.totals(),
         }
-        self.folder.keep(state, self.assembly.save)
+        self.folder.keep(state, self.experiment.save)
         self._kept = time.perf_counter()
         self._keeping_s = self._kept - began

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_phy.core.errors import Refusal
+from laser_phy.core.errors import Refusal, at_least
 from laser_phy.core.files import write_whole, writing
 from laser_phy.core.lazy_imports import require
 from laser_phy.core.plugins import adopt
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from laser_phy.experiments.run.experiment import Experiment
     from laser_phy.experiments.run.recorder import Recorder
     from laser_phy.experiments.run.results import Run
-
-
-class RunError(Refusal):
-    """A run that was asked for in a way that cannot be."""
 
 
 def run(
@@ -65,8 +61,8 @@ def run(
         scenario = load_scenario(scenario)
     elif isinstance(scenario, Mapping):
         scenario = Scenario.from_config(scenario)
-    if rounds is not None and rounds < 1:
-        raise RunError(f"--rounds must be >= 1 (rounds); got {rounds}.")
+    if rounds is not None:
+        at_least("--rounds", rounds, unit="rounds")
     if tensorboard:
         require("tensorboard", "tensorboard", "--tensorboard")
     adopt(scenario)
@@ -128,35 +124,35 @@ def _train(
 
     whole = scenario.task.length(dealt.feed.rounds_per_epoch)
     planned = min(rounds or whole, whole)
-    assembly = assemble(scenario, dealt)
-    state = _resumed(assembly, folder, progress)
-    recorder = Recorder(assembly, folder, progress, interruption, planned, state)
+    experiment = assemble(scenario, dealt)
+    state = _resumed(experiment, folder, progress)
+    recorder = Recorder(experiment, folder, progress, interruption, planned, state)
     others = [*_schedulers(scenario, whole), *(_monitors(folder) if tensorboard else [])]
     with interruption.between_rounds():
-        for line in assembly.introduction(planned):
+        for line in experiment.introduction(planned):
             progress.say(line)
         try:
-            assembly.fit(recorder.rounds, planned, [recorder, *others])
+            experiment.fit(recorder.rounds, planned, [recorder, *others])
         except BadGradientsError as error:
             progress.paragraph(str(error))
             recorder.stopped()
-    _conclude(assembly, recorder, folder, progress, whole)
+    _conclude(experiment, recorder, folder, progress, whole)
 
 
-def _resumed(assembly: Experiment, folder: RunFolder, progress: Progress) -> dict[str, Any]:
+def _resumed(experiment: Experiment, folder: RunFolder, progress: Progress) -> dict[str, Any]:
     """The state of the checkpoint that the model and the tables are put back to; empty for none.
 
     Raises:
-        RunError: the checkpoint is of another version of the package.
+        Refusal: the checkpoint is of another version of the package.
     """
     found = folder.checkpoint(progress.paragraph)
     state = found.state if found else {}
     epoch, done = state.get("epoch", 0), state.get("rounds", 0)
     if found:
         try:
-            assembly.load(found.variables)
+            experiment.load(found.variables)
         except ValueError as error:
-            raise RunError(
+            raise Refusal(
                 f"{found.variables}: does not fit this version of laser_phy ({error}). Give "
                 f"another folder with --out, or begin again: rm -r {found.variables.parent}"
             ) from error
@@ -168,7 +164,7 @@ def _resumed(assembly: Experiment, folder: RunFolder, progress: Progress) -> dic
 
 
 def _conclude(
-    assembly: Experiment, recorder: Recorder, folder: RunFolder, progress: Progress, planned: int
+    experiment: Experiment, recorder: Recorder, folder: RunFolder, progress: Progress, planned: int
 ) -> None:
     """What is written when training has ended, the summary last."""
     import numpy as np
@@ -178,13 +174,13 @@ def _conclude(
 
     status = "interrupted" if recorder.cut_short else "done"
     status = "diverged" if recorder.diverged else status
-    sample = assembly.scenario.task.sample
-    snapshot: Any = assembly.model.uplink.snapshot(round=0)
-    summary = summarise(assembly, recorder, folder, status, planned)
+    sample = experiment.scenario.task.sample
+    snapshot: Any = experiment.model.uplink.snapshot(round=0)
+    summary = summarise(experiment, recorder, folder, status, planned)
     with writing(folder.path):
         if sample is not None and status == "done":
             progress.say("Writing a sample ...")
-            write_whole(folder.sample, written_text(sample, assembly))
+            write_whole(folder.sample, written_text(sample, experiment))
         np.savez(folder.snapshot, **snapshot)
         write_whole(folder.summary, json.dumps(finite(summary), indent=2) + "\n")
 

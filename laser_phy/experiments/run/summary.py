@@ -17,10 +17,10 @@ from laser_phy.uplink.diagnostics import DOWNLINK_NAMES
 
 
 def summarise(
-    assembly: Experiment, recorder: Recorder, folder: RunFolder, status: str, planned: int
+    experiment: Experiment, recorder: Recorder, folder: RunFolder, status: str, planned: int
 ) -> dict[str, Any]:
     """The summary of a run that ended with `status`, of `planned` rounds its scenario has."""
-    scenario = assembly.scenario
+    scenario = experiment.scenario
     history = folder.read_rows(folder.history)
     link = recorder.link_means()
     kinds = used_by(scenario)
@@ -31,14 +31,14 @@ def summarise(
         "rounds": recorder.rounds,
         "rounds_planned": planned,
         "epochs": len(history),
-        "metric": _metric(history, assembly.metric, with_ema=scenario.task.ema is not None),
+        "metric": _metric(history, experiment.metric, with_ema=scenario.task.ema is not None),
         "uplink": {k: v for k, v in link.items() if k not in DOWNLINK_NAMES},
         "downlink": {k: v for k, v in link.items() if k in DOWNLINK_NAMES},
-        "energy_budget": assembly.energy_budget,
+        "energy_budget": experiment.energy_budget,
         "budget_rule": scenario.uplink.power.budget,
         "workers": scenario.task.workers,
-        "dropped_examples": assembly.dropped,
-        "excluded_rounds": _excluded(assembly),
+        "dropped_examples": experiment.dropped,
+        "excluded_rounds": _excluded(experiment),
         "wall_s": round(recorder.wall_s, 3),
         "rounds_per_s": round(recorder.rounds_per_s, 3),
         "versions": versions(),
@@ -46,9 +46,9 @@ def summarise(
     }
 
 
-def _excluded(assembly: Experiment) -> dict[str, int]:
+def _excluded(experiment: Experiment) -> dict[str, int]:
     """Rounds in which a worker was left out for its gradient, by worker."""
-    counts = np.asarray(assembly.model.uplink.excluded)
+    counts = np.asarray(experiment.model.uplink.excluded)
     return {str(worker): int(counts[worker]) for worker in counts.nonzero()[0]}
 
 

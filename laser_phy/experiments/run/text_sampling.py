@@ -8,7 +8,7 @@ from laser_phy.experiments.run.experiment import Experiment
 from laser_phy.experiments.text_sample import Sample
 
 
-def written_text(sample: Sample, assembly: Experiment) -> str:
+def written_text(sample: Sample, experiment: Experiment) -> str:
     """Prompt and what follows, by the running mean of the weights where there is one.
 
     Raises:
@@ -16,7 +16,7 @@ def written_text(sample: Sample, assembly: Experiment) -> str:
     """
     from laser_phy.models import generate
 
-    data, wrapper = assembly.data, assembly.model
+    data, wrapper = experiment.data, experiment.model
     if data.tokenizer is None:
         raise ValueError(f"sample needs text; data set {data.name!r} is of {data.kind}s.")
     weights = wrapper.ema_weights() if wrapper.ema is not None else contextlib.nullcontext()
@@ -26,7 +26,7 @@ def written_text(sample: Sample, assembly: Experiment) -> str:
             data.tokenizer.encode(sample.prompt),
             sample.tokens,
             temperature=sample.temperature,
-            seed=assembly.scenario.seed,
+            seed=experiment.scenario.seed,
             vocabulary=data.num_classes,
             context=data.input_shape[0],
         )

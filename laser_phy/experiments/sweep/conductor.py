@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laser_phy.core.errors import Refusal, at_least
 from laser_phy.core.numbers import clock, size
 from laser_phy.core.plugins import homeless, used_by
 from laser_phy.experiments.run.folder_lock import holder, locked
@@ -18,7 +19,7 @@ from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
 from laser_phy.experiments.sweep.console import RunProgress, SweepConsole
 from laser_phy.experiments.sweep.engine import Ended, Engine, Job
-from laser_phy.experiments.sweep.plan import MOST_RUNS, Plan, PlannedRun, SweepError, plan_of
+from laser_phy.experiments.sweep.plan import MOST_RUNS, Plan, PlannedRun, plan_of
 from laser_phy.experiments.sweep.run_names import in_short, short_keys
 from laser_phy.experiments.sweep.sweep_folder import (
     FAILED,
@@ -71,12 +72,12 @@ def sweep(
     elif isinstance(scenario, Mapping):
         scenario = Scenario.from_config(scenario)
     for name, value in (("jobs", jobs), ("rounds", rounds), ("threads", threads)):
-        if value is not None and value < 1:
-            raise SweepError(f"--{name} must be >= 1; got {value}.")
+        if value is not None:
+            at_least(f"--{name}", value)
     plan = plan_of(scenario)
     for planned in plan.runs:
         if kind := homeless(used_by(planned.scenario)):
-            raise SweepError(
+            raise Refusal(
                 f"{kind} is known to this process alone, and every run of a sweep is a process of "
                 "its own. Put its class into a file, and call laser_phy.load_plugin(FILE) before."
             )
@@ -277,7 +278,7 @@ def _engine(
 
         return LocalEngine(jobs, threads)
     if jobs is not None:
-        raise SweepError("--jobs and --scheduler exclude each other: the cluster's workers count.")
+        raise Refusal("--jobs and --scheduler exclude each other: the cluster's workers count.")
     from laser_phy.experiments.sweep.dask_engine import ClusterEngine
 
     return ClusterEngine(scheduler, folder.path, threads)

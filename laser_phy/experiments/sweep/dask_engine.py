@@ -23,12 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from laser_phy.core.errors import Refusal
 from laser_phy.core.files import replace_whole
 from laser_phy.core.plugins import loaded_files
 from laser_phy.experiments.sweep.engine import Ended, Job, command, cores, environment
 from laser_phy.experiments.sweep.gpus import Gpus
 from laser_phy.experiments.sweep.local_engine import LOG
-from laser_phy.experiments.sweep.plan import SweepError
 
 GPU = "GPU"
 _BEAT_S = 5.0
@@ -48,7 +48,7 @@ class ClusterEngine:
         threads: of each run; by default a worker's cores over its slots.
 
     Raises:
-        SweepError: Dask is not installed, or no scheduler answers.
+        Refusal: Dask is not installed, or no scheduler answers.
     """
 
     def __init__(self, address: str, folder: Path, threads: int | None = None) -> None:
@@ -227,13 +227,13 @@ def _connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise SweepError(
+        raise Refusal(
             "--scheduler needs Dask distributed: pip install 'laser-phy[cluster]'."
         ) from None
     try:
         return Client(address, timeout=_CONNECT_S)
     except (OSError, ValueError) as error:
-        raise SweepError(
+        raise Refusal(
             f"--scheduler {address}: no Dask scheduler answered within {_CONNECT_S} s ({error}). "
             "Give the address that `dask scheduler` prints, such as tcp://10.0.0.1:8786."
         ) from None

@@ -19,10 +19,6 @@ MOST_RUNS = 10_000
 _SHOWN = 5
 
 
-class SweepError(Refusal):
-    """A sweep that cannot be; the message says why and what to write instead."""
-
-
 @dataclass(frozen=True)
 class PlannedRun:
     """A run of the sweep.
@@ -85,17 +81,17 @@ def plan_of(scenario: Scenario) -> Plan:
     """Every combination of the scenario's axes, as checked scenarios.
 
     Raises:
-        SweepError: nothing varies, there are too many runs, or a combination makes no sense.
+        Refusal: nothing varies, there are too many runs, or a combination makes no sense.
     """
     if not scenario.sweep:
-        raise SweepError(
+        raise Refusal(
             f"{scenario.name}: has no sweep; write what to vary, for example "
             "`sweep: {uplink.power.energy_per_round: [25, 100, 400], seed: [1, 2, 3]}`, or use "
             "laser-phy run."
         )
     count = count_of(scenario.sweep)  # before they are made, which may be more than fit in memory
     if count > MOST_RUNS:
-        raise SweepError(
+        raise Refusal(
             f"sweep must have at most {MOST_RUNS:,} runs; its axes give {count:,}. Take "
             "values off, or list the combinations you want under `points`."
         )
@@ -113,7 +109,7 @@ def plan_of(scenario: Scenario) -> Plan:
     if refused:
         rest = [f"... and {len(refused) - _SHOWN} more."] if len(refused) > _SHOWN else []
         hint = "List the combinations you want under `points`, or move settings together in `zip`."
-        raise SweepError("\n".join([*refused[:_SHOWN], *rest, hint]))
+        raise Refusal("\n".join([*refused[:_SHOWN], *rest, hint]))
     return Plan(scenario, tuple(runs), _paths(cells))
 
 

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from laser_phy.cli import main
+from laser_phy.core.errors import Refusal
 from laser_phy.experiments.report.figures import metric_against, pictures
 from laser_phy.experiments.report.page import page
 from laser_phy.experiments.report.power_needed import need, power_to_reach, score_table
-from laser_phy.experiments.report.study import StudyError, spread, study_of
+from laser_phy.experiments.report.study import spread, study_of
 from laser_phy.experiments.run.run_folder import FolderError
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.experiments.sweep.plan import PlannedRun, plan_of
@@ -137,7 +138,7 @@ def test_tuned_every_scheme_has_its_best_value(tmp_path: Path) -> None:
     sweep = load_sweep(written_sweep(tmp_path, **axes))
     study = study_of(sweep, tune=[ENERGY])
     assert study.runs[ENERGY].tolist() == [10, 10]
-    with pytest.raises(StudyError, match=r"--tune task\.epochs: does not vary in this sweep"):
+    with pytest.raises(Refusal, match=r"--tune task\.epochs: does not vary in this sweep"):
         study_of(sweep, tune=["task.epochs"])
 
 
@@ -280,7 +281,7 @@ def test_scores_of_different_kinds_are_not_mixed(tmp_path: Path) -> None:
     folder = written_sweep(tmp_path, **{ENERGY: [1, 10]})
     metric = {"name": "val_perplexity", "final": 4.0, "best": 4.0}
     set_summary(folder, "energy_per_round=1", metric=metric)
-    with pytest.raises(StudyError, match=r"metrics \(val_accuracy, val_perplexity\), which cannot"):
+    with pytest.raises(Refusal, match=r"metrics \(val_accuracy, val_perplexity\), which cannot"):
         study_of(load_sweep(folder))
 
 
@@ -341,13 +342,13 @@ def test_nothing_to_draw_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     folder.prepare(plan_of(Scenario.from_config(BASE | {"name": "e", "sweep": {"seed": [1, 2]}})))
     main_ends(["report", str(folder.path)], status=2)
     assert "there is nothing to draw: no run of it has ended." in capsys.readouterr().err
-    with pytest.raises(StudyError, match="have no ema_best value"):
+    with pytest.raises(Refusal, match="have no ema_best value"):
         study_of(load_sweep(written_sweep(tmp_path / "t", **{ENERGY: [1, 2]})), "ema_best")
 
 
 def test_a_target_needs_a_power(tmp_path: Path) -> None:
     folder = written_sweep(tmp_path, **{"task.workers": [4, 8], ENERGY: [1]})
-    with pytest.raises(StudyError, match=r"--target needs a sweep over uplink\.power\.energy_per"):
+    with pytest.raises(Refusal, match=r"--target needs a sweep over uplink\.power\.energy_per"):
         power_to_reach(study_of(load_sweep(folder)), [0.9])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from laser_phy.cli import main
+from laser_phy.core.errors import Refusal
 from laser_phy.core.numbers import size
 from laser_phy.core.settings import SettingsError
 from laser_phy.core.yaml_source import read
@@ -16,7 +17,7 @@ from laser_phy.experiments.run.folder_lock import LockedError, locked
 from laser_phy.experiments.run.run_folder import FolderError
 from laser_phy.experiments.scenario import Scenario, ScenarioError, from_source, load_scenario
 from laser_phy.experiments.sweep.conductor import sweep
-from laser_phy.experiments.sweep.plan import SweepError, plan_of
+from laser_phy.experiments.sweep.plan import plan_of
 from laser_phy.experiments.sweep.run_names import LONGEST, cell_names, in_short, short_keys
 from laser_phy.experiments.sweep.sweep_folder import SweepFolder
 from laser_phy.experiments.sweep.time_estimate import trial_rounds
@@ -213,7 +214,7 @@ def test_what_does_not_vary_has_the_scenario_s_value() -> None:
 
 def test_combinations_are_checked_before_anything_starts(tmp_path: Path) -> None:
     axes = {"uplink.power_control": ["inversion", "truncated_inversion"], "seed": [1]}
-    with pytest.raises(SweepError) as refused:
+    with pytest.raises(Refusal) as refused:
         sweep(scenario(**axes), out=tmp_path / "s")
     said = str(refused.value)
     assert said.startswith("sweep: the combination power_control=inversion,seed=1 cannot be run: ")
@@ -223,9 +224,9 @@ def test_combinations_are_checked_before_anything_starts(tmp_path: Path) -> None
 
 
 def test_nothing_to_vary_and_too_much_are_refused() -> None:
-    with pytest.raises(SweepError, match="small: has no sweep; write what to vary"):
+    with pytest.raises(Refusal, match="small: has no sweep; write what to vary"):
         plan_of(scenario())
-    with pytest.raises(SweepError, match=r"at most 10,000 runs; its axes give 10,201\."):
+    with pytest.raises(Refusal, match=r"at most 10,000 runs; its axes give 10,201\."):
         plan_of(scenario(seed=list(range(101)), **{ENERGY: list(range(1, 102))}))
     many = list(range(1, 201))  # 320 billion, which would not fit in memory
     axes = {
@@ -235,7 +236,7 @@ def test_nothing_to_vary_and_too_much_are_refused() -> None:
         "task.epochs": many,
         "task.batch_size": many,
     }
-    with pytest.raises(SweepError, match=r"its axes give 320,000,000,000\."):
+    with pytest.raises(Refusal, match=r"its axes give 320,000,000,000\."):
         plan_of(scenario(**axes))
 
 
