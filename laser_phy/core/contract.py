@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from laser_phy.core.errors import Refusal
-from laser_phy.core.kinds import FAMILIES, Kind
+from laser_phy.core.kinds import FAMILIES, Kind, ships
 from laser_phy.core.lazy import tf
 
 MARK = "broke its contract"
@@ -29,7 +29,7 @@ def word_of(kind: Kind) -> str:
 
 def brought(kind: Kind) -> bool:
     """A user's, and none of those that ship."""
-    return not any(type(kind) in family.shipped for family in FAMILIES)
+    return not ships(type(kind))
 
 
 def check_shape(kind: Kind, what: str, tensor: Any, shape: Sequence[int | None], dtype: str) -> Any:

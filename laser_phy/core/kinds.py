@@ -231,7 +231,7 @@ class Open:
     def _validate(self, value: Any, shipped: Callable[[Any], Any]) -> Any:
         value = self._as_kind(value)
         self._discover(value)
-        if isinstance(value, self.family.base) and type(value) not in self.family.shipped:
+        if isinstance(value, self.family.base) and not ships(type(value)):
             if type(value) is not self.family.kinds.get(value.name, type(value)):
                 raise ValueError(_taken(self.family, value))
             return value
@@ -273,6 +273,11 @@ def _union(kinds: tuple[type[Kind], ...]) -> Any:
     if len(kinds) == 1:
         return kinds[0]
     return Annotated[Union[kinds], Field(discriminator="name")]  # noqa: UP007
+
+
+def ships(kind: type) -> bool:
+    """One of the package's own, in whichever family: where one stands, another may not."""
+    return any(kind in family.shipped for family in FAMILIES)
 
 
 def _taken(family: Family, value: Kind) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from laser_phy.core import kinds
 from laser_phy.core.errors import Refusal
-from laser_phy.core.kinds import FAMILIES, Kind, kinds_in, register
+from laser_phy.core.kinds import FAMILIES, Kind, kinds_in, register, ships
 
 GROUP = "laser_phy.kinds"
 
@@ -122,7 +122,7 @@ def used_by(settings: BaseModel) -> list[dict[str, str | None]]:
     found = {}
     for kind in _kinds_within(settings):
         family = next((one for one in FAMILIES if isinstance(kind, one.base)), None)
-        if family is None or type(kind) in family.shipped:
+        if family is None or ships(type(kind)):
             continue
         brought = family.brought.get(kind.name)
         module = type(kind).__module__
@@ -143,10 +143,10 @@ def homeless(used: list[dict[str, str | None]]) -> str | None:
 def adopt(settings: BaseModel) -> None:
     """Register the kinds of a scenario that was given in Python, so that its files can be read."""
     for kind in _kinds_within(settings):
-        for family in FAMILIES:
-            known = family.kinds.get(kind.name) if isinstance(kind, family.base) else type(kind)
-            if known is not type(kind):
-                family.add(type(kind), f"module {type(kind).__module__}")
+        if not ships(type(kind)):
+            for family in FAMILIES:
+                if isinstance(kind, family.base) and type(kind) is not family.kinds.get(kind.name):
+                    family.add(type(kind), f"module {type(kind).__module__}")
 
 
 def changed(before: list[dict[str, str | None]], now: list[dict[str, str | None]]) -> str | None:

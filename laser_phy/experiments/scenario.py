@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from laser_phy.core import yaml_source as source
 from laser_phy.core.error_messages import problems_of
 from laser_phy.core.errors import Path, Refusal, nearest, place_of, shown
+from laser_phy.core.plugins import adopt
 from laser_phy.core.settings import Settings, plain, setting
 from laser_phy.core.yaml_source import Source, SourceError
 from laser_phy.downlink.settings import DownlinkSettings, IdealDownlink
@@ -65,6 +66,8 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _sweep_is_valid(self) -> Self:
         faults = []
+        if self.sweep:
+            adopt(self)  # of kinds that were given in Python, values are read by name below
         base = self.to_config() | {"sweep": {}} if self.sweep else {}
         try:
             axes = axes_of(self.sweep)

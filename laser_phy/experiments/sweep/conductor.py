@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from laser_phy.core.errors import Refusal, at_least
 from laser_phy.core.numbers import clock, size
-from laser_phy.core.plugins import homeless, used_by
 from laser_phy.experiments.run.folder_lock import holder, locked
 from laser_phy.experiments.run.run_folder import RunFolder
 from laser_phy.experiments.scenario import Scenario, load_scenario
 from laser_phy.experiments.sweep.console import RunProgress, SweepConsole
 from laser_phy.experiments.sweep.engine import Ended, Engine, Job
-from laser_phy.experiments.sweep.plan import MOST_RUNS, Plan, PlannedRun, plan_of
+from laser_phy.experiments.sweep.plan import MOST_RUNS, Plan, PlannedRun, plan_of, refuse_homeless
 from laser_phy.experiments.sweep.run_names import in_short, short_keys
 from laser_phy.experiments.sweep.sweep_folder import (
     FAILED,
@@ -65,7 +64,7 @@ def sweep(
         The sweep as `load_sweep` gives it; runs that failed are in its `failed`.
 
     Raises:
-        Refusal: a scenario, an engine or a folder that does not fit; the message says what to do.
+        Refusal: a scenario, an engine or a folder that does not fit; it says what to do.
     """
     if isinstance(scenario, str | Path):
         scenario = load_scenario(scenario)
@@ -75,12 +74,7 @@ def sweep(
         if value is not None:
             at_least(f"--{name}", value)
     plan = plan_of(scenario)
-    for planned in plan.runs:
-        if kind := homeless(used_by(planned.scenario)):
-            raise Refusal(
-                f"{kind} is known to this process alone, and every run of a sweep is a process of "
-                "its own. Put its class into a file, and call laser_phy.load_plugin(FILE) before."
-            )
+    refuse_homeless(plan)
     folder = SweepFolder(Path(out) if out is not None else Path("sweeps") / scenario.name)
     folder.make()
     with SweepConsole(quiet=quiet) as board:
@@ -95,8 +89,7 @@ def sweep(
                 engine.stop()
         from laser_phy.experiments.sweep.results import load_sweep
 
-        result = load_sweep(folder.path)
-        _tell(result, board)
+        _tell(result := load_sweep(folder.path), board)
     return result
 
 

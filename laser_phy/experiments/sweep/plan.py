@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from laser_phy.core import yaml_source as source
 from laser_phy.core.errors import Refusal
+from laser_phy.core.plugins import homeless, used_by
 from laser_phy.core.settings import SettingsError
 from laser_phy.experiments.scenario import Scenario
 from laser_phy.experiments.sweep.run_names import cell_names, in_short
@@ -135,3 +136,17 @@ def _sentence(error: Refusal) -> str:
 
 def _paths(cells: list[Cell]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for cell in cells for path in cell.changes))
+
+
+def refuse_homeless(plan: Plan) -> None:
+    """Refuse kinds that the runs, each a process of its own, would not find.
+
+    Raises:
+        Refusal: names one that this process alone knows.
+    """
+    for planned in plan.runs:
+        if kind := homeless(used_by(planned.scenario)):
+            raise Refusal(
+                f"{kind} is known to this process alone, and every run of a sweep is a process of "
+                "its own. Put its class into a file, and call laser_phy.load_plugin(FILE) before."
+            )
