@@ -76,9 +76,7 @@ def test_an_instance_is_taken_as_it_is():
 
 
 def test_by_name_once_it_is_registered():
-    with pytest.raises(
-        SettingsError, match=r"first cannot be 'round_file'. Known: saw, drill"
-    ):
+    with pytest.raises(SettingsError, match=r"first cannot be 'round_file'. Known: saw, drill"):
         Box.from_config({"first": "round_file"})
     register(RoundFile)
     assert Box.from_config({"first": "round_file"}).first == RoundFile()
@@ -91,7 +89,7 @@ def test_what_ships_in_another_family_is_not_a_user_s():
     with pytest.raises(SettingsError, match="hand must be a name"):
         Box(hand=Drill())
     adopt(Box(first=Drill()))
-    with pytest.raises(SettingsError, match="hand cannot be 'drill'"):
+    with pytest.raises(SettingsError, match="hand: name must be 'saw'; got 'drill'"):
         Box.from_config({"hand": "drill"})
 
 
